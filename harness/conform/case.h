@@ -1,0 +1,54 @@
+// Cases and profiles: claims as data. suites/conformance/cases/*.toml, suites/conformance/profiles/*.toml.
+//
+// A case file is a claim: one workload, the plans it must hold under, the checks that prove it.
+//
+//   id = "dp.uneven_tokens"
+//   claim = "The loss is the mean over all valid tokens, however unevenly replicas hold them."
+//   plans = ["dp=2", "dp=3,micro_batches=2"]
+//   checks = ["effective_plan", "ledger", "noise_ratio"]
+//   [model] ... [optimizer] ... [data] ... [training] ...       as in a workload file
+//   [resume]                                                   optional: checkpoint_round_trip
+//   save_after = 2
+//   sharded = true
+//   plan = "tp=2"
+//
+// Each plan makes one case: "dp.uneven_tokens/dp=2".
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "harness/protocol/plan.h"
+#include "harness/protocol/workload.h"
+
+namespace lockstep::conform {
+
+struct Resume {
+  std::int64_t save_after = 1;
+  bool sharded = false;
+  protocol::Plan plan;
+};
+
+struct Case {
+  std::string id;                                              // "dp.uneven_tokens/dp=2"
+  std::string claim;
+  protocol::Workload workload;
+  protocol::Plan plan;
+  std::vector<std::string> checks;
+  std::optional<Resume> resume;
+};
+
+struct Profile {
+  std::string name, summary;
+  int version = 1;
+  std::vector<std::string> cases;                              // case files' ids; each brings all of its plans
+};
+
+// Throws BadInput: unknown keys and checks, a case that a profile names but no file has, a profile without cases.
+std::vector<Case> ReadCaseFile(const std::filesystem::path& file);
+Profile ReadProfile(const std::filesystem::path& file);
+std::vector<Case> CasesOf(const Profile& profile, const std::filesystem::path& suites);
+
+}  // namespace lockstep::conform
