@@ -1,0 +1,28 @@
+// Where and by what a record was made: tool, machine, environment, names and times of a run.
+//
+// What can't be found out is left out, never guessed; nothing here throws. Of the environment only the names in an
+// allow-list are kept, so that no secret gets into a record by accident.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "harness/protocol/evidence.h"
+
+namespace lockstep::publish {
+
+nlohmann::json Tool();  // name, version, revision, dirty (of this build)
+
+// host, os, cpu {model, cores, memory_bytes}, devices, mpi, kokkos and other libraries: the machine's own figures, and
+// what the ranks said of theirs. `hellos` may be empty.
+nlohmann::json System(const std::vector<protocol::Hello>& hellos);
+
+nlohmann::json Environment();  // allow-listed variables that are set
+
+std::string NewRunId();  // "20250131T235959Z-1a2b3c4d"
+std::string IsoNow();    // "2025-01-31T23:59:59Z"
+std::string IsoTime(std::int64_t unix_seconds);
+std::int64_t UnixTime(const std::string& iso);  // of what IsoTime writes; 0 where it can't be read
+
+}  // namespace lockstep::publish
