@@ -1,0 +1,60 @@
+#!/usr/bin/env python3
+"""Holds the repository to its layout: the named top level, files of at most 400 lines, no binary, no folder without
+a README where code lives.
+
+    ci/check_layout.py [ROOT]
+"""
+import pathlib
+import subprocess
+import sys
+
+TOP = {"CMakeLists.txt", "CMakePresets.json", "README.md", "LICENSE", "reference", "suites", "harness", "results", "ci",
+       "dashboards"}
+CODE = {".cc", ".h", ".cu", ".cuh", ".py"}
+MAX_LINES = 400
+NEEDS_README = ("harness", "reference", "suites", "results", "ci", "dashboards")
+
+
+def tracked(root):
+    out = subprocess.run(["git", "-c", f"safe.directory={root}", "ls-files", "-z", "--cached", "--others",
+                          "--exclude-standard"], cwd=root, capture_output=True, check=True).stdout
+    return [name for name in out.decode().split("\0") if name and (root / name).is_file()]
+
+
+def problems(root, names):
+    wrong = []
+    if not names:
+        wrong.append(f"{root}: no file found")
+    for name in names:
+        path = root / name
+        first = name.split("/")[0]
+        if first not in TOP and not first.startswith("."):
+            wrong.append(f"{name}: not in the named top level")
+        content = path.read_bytes()
+        if b"\0" in content:
+            wrong.append(f"{name}: binary files are generated, not kept")
+        lines = content.count(b"\n")
+        if path.suffix in CODE and lines > MAX_LINES:
+            wrong.append(f"{name}: {lines} lines, at most {MAX_LINES}")
+    for top in NEEDS_README:
+        folders = {pathlib.PurePosixPath(name).parent for name in names
+                   if name.startswith(top + "/") and pathlib.PurePosixPath(name).suffix in CODE}
+        for folder in sorted(folders):
+            chain = [folder, *folder.parents]
+            if not any(f"{up}/README.md" in names for up in chain if str(up) != "."):
+                wrong.append(f"{folder}: no README.md here or above")
+    return wrong
+
+
+def main():
+    root = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).resolve().parent.parent)
+    names = tracked(root)
+    wrong = problems(root, names)
+    for line in wrong:
+        print(line)
+    print(f"{len(names)} files looked at, {len(wrong)} problems")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,81 @@
+"""The checks of the repository must themselves catch what they are for."""
+import pathlib
+import sys
+import tempfile
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+import check_dependencies  # noqa: E402
+import check_layout  # noqa: E402
+
+
+class Tree:
+    """A folder with the given files, gone at the end."""
+
+    def __init__(self, files):
+        self.files = files
+
+    def __enter__(self):
+        self.folder = tempfile.TemporaryDirectory()
+        root = pathlib.Path(self.folder.name)
+        for name, text in self.files.items():
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).write_text(text)
+        return root
+
+    def __exit__(self, *_):
+        self.folder.cleanup()
+
+
+class DependencyRule(unittest.TestCase):
+    def edges(self, name, include):
+        with Tree({name: f'#include "{include}"\n'}) as root:
+            return check_dependencies.violations(root)[1]
+
+    def test_allows_a_check_to_read_the_oracle(self):
+        self.assertEqual(self.edges("harness/checks/a.cc", "harness/oracle/oracle.h"), [])
+
+    def test_refuses_a_harness_that_reads_a_trainer(self):
+        self.assertEqual(len(self.edges("harness/launch/a.cc", "reference/trainer/seams.h")), 1)
+
+    def test_refuses_a_trainer_that_reads_the_oracle(self):
+        self.assertEqual(len(self.edges("reference/trainer/a.cc", "harness/oracle/oracle.h")), 1)
+
+    def test_refuses_an_oracle_that_reads_a_check(self):
+        self.assertEqual(len(self.edges("harness/oracle/a.cc", "harness/checks/check.h")), 1)
+
+    def test_refuses_a_path_that_is_not_relative_to_the_root(self):
+        self.assertEqual(len(self.edges("harness/oracle/a.cc", "oracle.h")), 1)
+
+    def test_refuses_a_folder_that_is_not_in_the_table(self):
+        self.assertGreaterEqual(len(self.edges("harness/somewhere/a.cc", "harness/oracle/oracle.h")), 1)
+
+    def test_refuses_an_empty_tree(self):
+        with Tree({}) as root:
+            self.assertEqual(len(check_dependencies.violations(root)[1]), 1)
+
+
+class LayoutRule(unittest.TestCase):
+    def problems(self, files):
+        with Tree(files) as root:
+            return check_layout.problems(root, list(files))
+
+    def test_refuses_a_file_of_401_lines(self):
+        self.assertEqual(self.problems({"ci/README.md": "", "ci/a.py": "\n" * 400}), [])
+        self.assertEqual(len(self.problems({"ci/README.md": "", "ci/a.py": "\n" * 401})), 1)
+
+    def test_refuses_a_stray_top_level(self):
+        self.assertEqual(len(self.problems({"docs/a.md": ""})), 1)
+
+    def test_refuses_a_binary(self):
+        self.assertEqual(len(self.problems({"results/a.json": "a\0b"})), 1)
+
+    def test_refuses_code_without_a_readme(self):
+        self.assertEqual(len(self.problems({"harness/new/a.cc": ""})), 1)
+
+    def test_refuses_an_empty_tree(self):
+        self.assertEqual(len(self.problems({})), 1)
+
+
+if __name__ == "__main__":
+    unittest.main()
