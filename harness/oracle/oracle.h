@@ -17,18 +17,18 @@
 
 namespace lockstep::oracle {
 
-using Values = std::map<std::string, std::vector<double>>;     // by parameter name, flat row-major; state: NAME/STATE
+using Values = std::map<std::string, std::vector<double>>;  // by parameter name, flat row-major; state: NAME/STATE
 
 struct TraceStep {
-  double loss = 0;                                             // mean over valid targets of the global batch
-  double gradient_norm = 0;                                    // before clipping
+  double loss = 0;           // mean over valid targets of the global batch
+  double gradient_norm = 0;  // before clipping
   double learning_rate = 0;
   std::int64_t valid_tokens = 0;
-  Values gradients, clipped, parameters, state;                // parameters and state: after the update
+  Values gradients, clipped, parameters, state;  // parameters and state: after the update
 };
 
 struct Trace {
-  std::vector<TraceStep> steps;                                // [0]: the initial state; [s]: step s
+  std::vector<TraceStep> steps;  // [0]: the initial state; [s]: step s
 };
 
 // Loss and gradients of one step's global batch at given parameters. Throws BadInput for an own model.
@@ -43,6 +43,7 @@ Trace Train(const protocol::Workload& workload, const protocol::Inputs& inputs);
 
 // The same through a cache folder: one safetensors file a trace, named by the SHA-256 of the canonical workload, the
 // inputs and the oracle's own version. A cached file that can't be read is recomputed and written anew.
-Trace TrainCached(const protocol::Workload& workload, const protocol::Inputs& inputs, const std::filesystem::path& cache);
+Trace TrainCached(const protocol::Workload& workload, const protocol::Inputs& inputs,
+                  const std::filesystem::path& cache);
 
 }  // namespace lockstep::oracle
