@@ -25,6 +25,7 @@ class Work {
  public:
   virtual ~Work() = default;
   virtual void Wait() = 0;                                     // idempotent; throws CommunicationError
+  virtual bool Done() { return false; }                        // true: Wait() returns at once; false where not known
 };
 using WorkHandle = std::shared_ptr<Work>;
 

@@ -1,0 +1,103 @@
+// KokkosDevice::Multiply: tiles of rows, each a product by one thread followed by its epilogue while the tile is warm.
+#include <stdexcept>
+#include <vector>
+
+#include "reference/backends/kokkos/kokkos_device.h"
+#include "reference/backends/kokkos/parallel.h"
+#include "reference/backends/kokkos/vector_math.h"
+
+namespace lockstep::backends::kokkos {
+namespace {
+
+using device::Element;
+using device::Epilogue;
+using device::Gemm;
+using device::Matrix;
+
+constexpr std::int64_t kTileRows = 128;
+
+// u = c + bias; before = u; c = activation(u), for one row
+template <typename Activation>
+void FinishRow(std::int64_t n, const float* __restrict bias, float* __restrict c, float* __restrict before,
+               const Activation& activation) {
+  if (before != nullptr) {
+#pragma omp simd
+    for (std::int64_t j = 0; j < n; ++j) {
+      const float u = c[j] + bias[j];
+      before[j] = u;
+      c[j] = activation(u);
+    }
+  } else {
+#pragma omp simd
+    for (std::int64_t j = 0; j < n; ++j) c[j] = activation(c[j] + bias[j]);
+  }
+}
+
+void Finish(const Gemm& gemm, std::int64_t leading_c, std::int64_t begin, std::int64_t end) {
+  for (std::int64_t i = begin; i < end; ++i) {
+    float* const c = gemm.c + i * leading_c;
+    float* const before = gemm.before_activation == nullptr ? nullptr : gemm.before_activation + i * gemm.n;
+    switch (gemm.epilogue) {
+      case Epilogue::kNone:
+        return;
+      case Epilogue::kBias:
+        FinishRow(gemm.n, gemm.bias, c, before, [](float u) { return u; });
+        break;
+      case Epilogue::kBiasRelu:
+        FinishRow(gemm.n, gemm.bias, c, before, [](float u) { return u <= 0.0f ? 0.0f : u; });  // NaN stays
+        break;
+      case Epilogue::kBiasGelu:
+        FinishRow(gemm.n, gemm.bias, c, before, [](float u) { return Gelu(u); });
+        break;
+    }
+  }
+}
+
+void Check(const Gemm& gemm) {
+  if (gemm.a.element != gemm.b.element) throw std::logic_error("Multiply: a and b are of different element types");
+  if (gemm.accumulate && gemm.epilogue != Epilogue::kNone) {
+    throw std::logic_error("Multiply: an epilogue after accumulation");
+  }
+  if (gemm.epilogue != Epilogue::kNone && gemm.bias == nullptr) throw std::logic_error("Multiply: no bias");
+  if (gemm.epilogue == Epilogue::kNone && gemm.before_activation != nullptr) {
+    throw std::logic_error("Multiply: before_activation without an epilogue");
+  }
+}
+
+template <typename T>
+Operand<T> OperandOf(const Matrix& matrix, std::int64_t rows, std::int64_t columns) {
+  const std::int64_t contiguous = matrix.transposed ? rows : columns;
+  return {static_cast<const T*>(matrix.data), matrix.leading == 0 ? contiguous : matrix.leading, matrix.transposed};
+}
+
+}  // namespace
+
+void KokkosDevice::Multiply(const Gemm& gemm) {
+  Check(gemm);
+  if (gemm.m == 0 || gemm.n == 0) return;
+  const std::int64_t leading_c = gemm.leading_c == 0 ? gemm.n : gemm.leading_c;
+  device::Buffer wide_a, wide_b;
+  Operand<float> a, b;
+  const auto widen = [this](const Matrix& matrix, std::int64_t rows, std::int64_t columns, device::Buffer& wide) {
+    const Operand<std::uint16_t> narrow = OperandOf<std::uint16_t>(matrix, rows, columns);
+    if (narrow.transposed) std::swap(rows, columns);
+    wide = Allocate(static_cast<std::size_t>(rows * columns) * sizeof(float), device::Category::kWorkspace);
+    for (std::int64_t i = 0; i < rows; ++i)
+      FromBF16(columns, narrow.data + i * narrow.leading, wide.f32() + i * columns);
+    return Operand<float>{wide.f32(), columns, narrow.transposed};
+  };
+  if (gemm.a.element == Element::kF32) {
+    a = OperandOf<float>(gemm.a, gemm.m, gemm.k);
+    b = OperandOf<float>(gemm.b, gemm.k, gemm.n);
+  } else {
+    a = widen(gemm.a, gemm.m, gemm.k, wide_a);
+    b = widen(gemm.b, gemm.k, gemm.n, wide_b);
+  }
+  ForBlocks(gemm.m, kTileRows, [&](std::int64_t begin, std::int64_t end) {
+    MultiplyF32(end - begin, gemm.n, gemm.k, 1.0f, a.FromRow(begin), b, gemm.accumulate, gemm.c + begin * leading_c,
+                leading_c);
+    Finish(gemm, leading_c, begin, end);
+  });
+}
+
+}  // namespace lockstep::backends::kokkos
