@@ -18,10 +18,13 @@
 namespace lockstep::publish {
 
 // Names of the measures in CaseResult::performance.
-inline constexpr const char* kStepSeconds = "step_duration";          // s, a step (slowest rank)
-inline constexpr const char* kTokensPerStep = "tokens_per_step";      // valid targets of the global batch, a step
-inline constexpr const char* kSamplesPerStep = "samples_per_step";    // samples of the global batch, a step
-inline constexpr const char* kTokensPerSecond = "tokens_per_second";  // of each step
+inline constexpr const char* kStepSeconds = "step_duration";               // s, a step (slowest rank)
+inline constexpr const char* kTokensPerStep = "tokens_per_step";           // valid targets of the global batch, a step
+inline constexpr const char* kSamplesPerStep = "samples_per_step";         // samples of the global batch, a step
+inline constexpr const char* kTokensPerSecond = "tokens_per_second";       // of each step
+inline constexpr const char* kModelFlopsPerStep = "model_flops_per_step";  // FLOP; mean over the steps
+
+double Median(std::vector<double> values);  // NaN of none
 
 // One measure as a record holds it. The first `warmup` of `samples` don't count for the median nor for n.
 nlohmann::json Measure(const std::string& name, const std::string& unit, const std::string& better,

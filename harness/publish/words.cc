@@ -1,0 +1,169 @@
+#include "harness/publish/words.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "harness/protocol/bad_input.h"
+#include "harness/publish/publish.h"
+#include "harness/publish/text.h"
+
+namespace lockstep::publish {
+namespace {
+
+using protocol::CaseResult;
+using protocol::CheckResult;
+using protocol::Record;
+using protocol::Status;
+
+constexpr std::size_t kTailLines = 8;  // of a rank's standard error
+
+std::string CheckWords(const CheckResult& check) {
+  return fmt::format("{} ({}): {}, {} compared", OneLine(check.check), OneLine(check.equality_class),
+                     MeasuredOfBound(check), WithCommas(check.compared));
+}
+
+void AddRank(const protocol::RankResult& rank, std::vector<std::string>* lines) {
+  const bool bad_exit = rank.exit && *rank.exit != 0;
+  if (!bad_exit && !rank.signal && rank.position.empty()) return;
+  std::string line = fmt::format("rank {} (pid {})", rank.rank, rank.pid);
+  if (rank.signal) line += fmt::format(": killed by signal {}", *rank.signal);
+  if (bad_exit) line += fmt::format(": exit code {}", *rank.exit);
+  if (!rank.position.empty()) line += "; last seen: " + OneLine(rank.position);
+  lines->push_back(line);
+  for (const std::string& tail : LastLines(Printable(rank.stderr_tail), kTailLines)) lines->push_back("  | " + tail);
+}
+
+std::string CountWords(const Record& record, std::initializer_list<Status> statuses) {
+  const auto counts = CountByStatus(record.cases);
+  std::string words;
+  for (const Status status : statuses) {
+    const auto found = counts.find(std::string(protocol::NameOf(status)));
+    if (found == counts.end() || found->second == 0) continue;
+    words += fmt::format("{}{} {}", words.empty() ? "" : ", ", found->second, found->first);
+  }
+  return words;
+}
+
+// The check with the largest R among class T, null where no case has one. NaN counts as largest.
+const CheckResult* LargestNoiseRatio(const Record& record) {
+  const CheckResult* largest = nullptr;
+  for (const CaseResult& result : record.cases) {
+    if (OutcomeOf(result.status) != Outcome::kHolds) continue;
+    for (const CheckResult& check : result.checks) {
+      if (check.equality_class == "T" && (largest == nullptr || !(check.measured <= largest->measured))) {
+        largest = &check;
+      }
+    }
+  }
+  return largest;
+}
+
+}  // namespace
+
+Outcome OutcomeOf(Status status) {
+  switch (status) {
+    case Status::kPass:
+    case Status::kXfail:
+      return Outcome::kHolds;
+    case Status::kUnsupported:
+    case Status::kSkip:
+    case Status::kWaived:
+      return Outcome::kNotRun;
+    default:
+      return Outcome::kBroken;
+  }
+}
+
+const CheckResult* DecidingCheck(const CaseResult& result) {
+  if (result.checks.empty()) return nullptr;
+  const bool named = result.deciding_check >= 0 && result.deciding_check < std::ssize(result.checks);
+  return &result.checks[named ? static_cast<std::size_t>(result.deciding_check) : 0];
+}
+
+std::string CaseName(const CaseResult& result) {
+  const std::string id = OneLine(result.id);
+  const std::string plan = "/" + OneLine(result.plan);
+  return !result.plan.empty() && id.ends_with(plan) ? id.substr(0, id.size() - plan.size()) : id;
+}
+
+std::string DivergenceWords(const protocol::Divergence& divergence) {
+  std::string words = fmt::format("step {}, {}", divergence.step, OneLine(divergence.phase));
+  if (!divergence.tensor.empty()) words += ", tensor " + OneLine(divergence.tensor);
+  if (divergence.rank >= 0) words += fmt::format(", rank {}", divergence.rank);
+  if (divergence.micro_batch >= 0) words += fmt::format(", micro-batch {}", divergence.micro_batch);
+  return words;
+}
+
+std::string MeasuredOfBound(const CheckResult& check) {
+  if (check.compared == 0) return "nothing compared";
+  const bool counts =
+      check.bound == 0 && check.measured >= 0 && check.measured == std::floor(check.measured) && check.measured < 1e15;
+  if (counts) {
+    return fmt::format("{} of {} differ", WithCommas(std::llround(check.measured)), WithCommas(check.compared));
+  }
+  return fmt::format("{} of {}", Significant(check.measured), Significant(check.bound));
+}
+
+std::vector<std::string> FailureWords(const CaseResult& result) {
+  std::vector<std::string> lines;
+  if (!result.reason.empty()) lines.push_back(OneLine(result.reason));
+  if (const CheckResult* check = DecidingCheck(result)) {
+    lines.push_back(CheckWords(*check));
+    if (check->first_divergence) lines.push_back("first divergence: " + DivergenceWords(*check->first_divergence));
+    if (check->alpha && check->rho) {
+      lines.push_back(fmt::format("alpha {:.6g} (scale), rho {:.3g} (direction)", *check->alpha, *check->rho));
+    }
+    if (!check->diagnosis.empty() && check->diagnosis != result.reason) {
+      lines.push_back("diagnosis: " + OneLine(check->diagnosis));
+    }
+    for (const CheckResult& other : result.checks) {
+      if (&other != check && OutcomeOf(other.status) == Outcome::kBroken) lines.push_back("also " + CheckWords(other));
+    }
+  }
+  for (const protocol::RankResult& rank : result.ranks) AddRank(rank, &lines);
+  return lines;
+}
+
+protocol::Plan PlanOf(const CaseResult& result) {
+  try {
+    if (!result.plan.empty() && result.plan != "single") return protocol::ParsePlan(result.plan);
+  } catch (const protocol::BadInput&) {
+    // An old or foreign record may hold a plan that this version can't read; its figures then count as one rank's.
+  }
+  return protocol::Plan();
+}
+
+std::map<std::string, std::int64_t> CountByStatus(const std::vector<CaseResult>& cases) {
+  std::map<std::string, std::int64_t> counts;
+  for (const CaseResult& result : cases) ++counts[std::string(protocol::NameOf(result.status))];
+  return counts;
+}
+
+std::string VerdictLine(const Record& record) {
+  const std::size_t total = record.cases.size();
+  std::size_t holds = 0, broken = 0;
+  std::string first;
+  for (const CaseResult& result : record.cases) {
+    if (OutcomeOf(result.status) == Outcome::kHolds) ++holds;
+    if (OutcomeOf(result.status) != Outcome::kBroken) continue;
+    if (broken++ == 0) first = OneLine(result.id);
+  }
+  const std::string cut = record.complete ? "" : "; cut short, not complete";
+  const std::string others = CountWords(record, {Status::kUnsupported, Status::kSkip, Status::kWaived});
+  const std::string tail = (others.empty() ? "" : ", " + others) + cut;
+  if (total == 0) return "FAIL: no case was run" + cut;
+  if (broken > 0) {
+    const std::string how = CountWords(record, {Status::kFail, Status::kError, Status::kTimeout, Status::kXpass});
+    return fmt::format("FAIL: {} of {} cases do not hold ({}){}; first: {}", broken, total, how, tail, first);
+  }
+  if (holds == 0) return fmt::format("FAIL: none of {} cases was run{}", total, tail);
+  std::string line =
+      fmt::format("{}: {} of {} cases hold{}", record.complete ? "PASS" : "INCOMPLETE", holds, total, tail);
+  if (const CheckResult* largest = LargestNoiseRatio(record)) {
+    line += fmt::format("; largest R {} (margin {})", MeasuredOfBound(*largest), Significant(largest->margin));
+  }
+  return line;
+}
+
+}  // namespace lockstep::publish
