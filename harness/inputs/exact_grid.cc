@@ -43,19 +43,29 @@ struct Sum {
   }
 };
 
-// Draws a net whose weights have about `row_entries` non-zeros in each row and, where `cover`, at least one in each
-// column, spread evenly over both.
-Net Draw(const Integers& sizes, std::int64_t row_entries, bool cover, Generator& random) {
+// How a net is drawn. Few negative weights keep deep nets alive: behind ReLU a negative one stops most of what comes.
+struct Density {
+  std::int64_t row_entries;      // non-zeros in each row of a weight, about
+  bool cover;                    // at least one in each column
+  std::int64_t negative_one_in;  // share of negative weights
+};
+
+// From the most telling to the most bounded.
+constexpr Density kDensities[] = {{3, true, 4},  {2, true, 4},  {2, true, 16}, {1, true, 4},
+                                  {1, true, 16}, {2, false, 4}, {1, false, 4}, {1, false, 16}};
+
+// Non-zeros are spread evenly over rows and columns.
+Net Draw(const Integers& sizes, const Density& density, Generator& random) {
   Net net{sizes, {}, {}};
   for (std::size_t l = 0; l + 1 < sizes.size(); ++l) {
     const std::int64_t in = sizes[l], out = sizes[l + 1];
     Integers weight(At(in * out), 0), bias(At(out));
-    const std::int64_t entries = std::max(out * row_entries, cover ? in : 0);
+    const std::int64_t entries = std::max(out * density.row_entries, density.cover ? in : 0);
     Integers columns;
     for (std::int64_t j = 0; j < entries; ++j) {
       if (j % in == 0) columns = random.Permutation(in);
-      // Three of four are positive: with more negative ones, ReLU leaves little alive in a deep net.
-      weight[At(j % out * in + columns[At(j % in)])] = random.Between(0, 3) == 0 ? -1 : 1;
+      const bool negative = random.Between(1, density.negative_one_in) == 1;
+      weight[At(j % out * in + columns[At(j % in)])] = negative ? -1 : 1;
     }
     for (std::int64_t& b : bias) b = random.Between(-1, 2);
     net.weights.push_back(std::move(weight));
@@ -197,11 +207,6 @@ std::vector<Sample> DrawSamples(const protocol::Workload& workload, const protoc
 // The first net, from dense to sparse, whose step 1 is exact.
 Net FindNet(const protocol::Workload& workload, const std::vector<Sample>& samples,
             const std::vector<std::int64_t>& batch) {
-  struct Density {
-    std::int64_t row_entries;
-    bool cover;
-  };
-  constexpr Density kDensities[] = {{3, true}, {2, true}, {1, true}, {2, false}, {1, false}};
   constexpr int kAttempts = 8;
   const std::int64_t n =
       std::count_if(batch.begin(), batch.end(), [&](std::int64_t id) { return samples[At(id)].counts; });
@@ -210,7 +215,7 @@ Net FindNet(const protocol::Workload& workload, const std::vector<Sample>& sampl
   Generator random(workload.seed, "exact_grid net");
   for (const Density& density : kDensities) {
     for (int attempt = 0; attempt < kAttempts; ++attempt) {
-      Net net = Draw(workload.model.sizes, density.row_entries, density.cover, random);
+      Net net = Draw(workload.model.sizes, density, random);
       ExactStep step(net);
       const bool bounded =
           std::all_of(batch.begin(), batch.end(), [&](std::int64_t id) { return step.Add(samples[At(id)]); });
