@@ -1,0 +1,168 @@
+#include "harness/protocol/manifest.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "harness/protocol/bad_input.h"
+#include "harness/protocol/fields.h"
+#include "harness/protocol/files.h"
+#include "harness/protocol/request.h"
+
+namespace lockstep::protocol {
+namespace {
+
+constexpr std::int64_t kMaxCount = std::int64_t{1} << 40;
+
+// Degrees and flags, each with the spelling of the field; one list for reading and writing.
+template <typename C, typename Int, typename Bool, typename List>
+void ForEachField(C& c, Int number, Bool flag, List list) {
+  list("models", c.models);
+  list("losses", c.losses);
+  list("optimizers", c.optimizers);
+  list("precisions", c.precisions);
+  list("schedules", c.schedules);
+  list("data_forms", c.data_forms);
+  number("max_data", c.max_data);
+  number("max_tensor", c.max_tensor);
+  number("max_pipeline", c.max_pipeline);
+  number("max_chunks", c.max_chunks);
+  number("max_micro_batches", c.max_micro_batches);
+  flag("sequence_parallel", c.sequence_parallel);
+  flag("dropout", c.dropout);
+  flag("tied", c.tied);
+  flag("clipping", c.clipping);
+  flag("checkpoint_whole", c.checkpoint_whole);
+  flag("checkpoint_sharded", c.checkpoint_sharded);
+  flag("uneven_micro_batches", c.uneven_micro_batches);
+  flag("uneven_tensor_split", c.uneven_tensor_split);
+  flag("recompute", c.recompute);
+}
+
+bool Holds(const std::vector<std::string>& list, std::string_view name) {
+  return std::find(list.begin(), list.end(), name) != list.end();
+}
+
+std::string ModelName(const Model& model) {
+  return model.kind == ModelKind::kOwn ? "own:" + model.own_name : std::string(NameOf(model.kind));
+}
+
+// Any size that tensor parallelism cuts and that its ranks can't share evenly.
+bool SplitsUnevenly(const Model& model, std::int64_t tensor) {
+  if (model.kind == ModelKind::kGpt) {
+    return model.heads % tensor != 0 || model.mlp_width % tensor != 0 || model.vocabulary % tensor != 0;
+  }
+  return std::any_of(model.sizes.begin(), model.sizes.end(), [&](std::int64_t size) { return size % tensor != 0; });
+}
+
+// Some step's micro-batches differ in size.
+bool MicroBatchesDiffer(const Workload& workload, const Plan& plan) {
+  return workload.global_batch % (plan.data * plan.micro_batches) != 0 || workload.data.epochs;
+}
+
+}  // namespace
+
+Manifest ReadManifest(const std::filesystem::path& file) {
+  const nlohmann::json value = ReadToml(file);
+  Fields fields(value, file.string() + ": manifest");
+  Manifest manifest;
+  manifest.file = file;
+  manifest.name = fields.String("name");
+  manifest.summary = fields.String("summary", "");
+  manifest.protocol = static_cast<int>(fields.Int("protocol", 0, 1 << 20));
+  if (manifest.protocol != kProtocolVersion) {
+    fields.Refuse("protocol", "is " + std::to_string(manifest.protocol),
+                  "expected " + std::to_string(kProtocolVersion));
+  }
+  manifest.describe = fields.Strings("describe", {});
+  manifest.launch = fields.Strings("launch", {});
+  manifest.faulty_launch = fields.Strings("faulty_launch", {});
+  manifest.faults = fields.Strings("faults", {});
+  if (manifest.describe.empty()) fields.Refuse("describe", "is missing", "expected a command");
+  for (const auto* command : {&manifest.launch, &manifest.faulty_launch}) {
+    const bool optional = command == &manifest.faulty_launch && command->empty();
+    if (!optional && !Holds(*command, "{requests}")) {
+      fields.Refuse(command == &manifest.launch ? "launch" : "faulty_launch", "has no argument {requests}",
+                    "expected a command with {requests} in it");
+    }
+  }
+  manifest.requests_per_launch = fields.Int("requests_per_launch", 1, kMaxCount, 1);
+  manifest.start_seconds = fields.Number("start_seconds", manifest.start_seconds);
+  if (!(manifest.start_seconds > 0 && manifest.start_seconds <= 86400)) {
+    fields.Refuse("start_seconds", "is out of range", "expected seconds, up to a day");
+  }
+  manifest.setup = fields.String("setup", "");
+  if (fields.Has("environment")) {
+    Fields environment = fields.Object("environment");
+    for (const auto& [key, text] : value["environment"].items()) manifest.environment[key] = environment.String(key);
+  }
+  for (Fields& row : fields.Objects("waivers")) {
+    manifest.waivers.push_back(
+        {row.String("case"), row.String("check", ""), row.String("cause", ""), row.String("reason")});
+    row.Done();
+  }
+  fields.Done();
+  return manifest;
+}
+
+Capabilities CapabilitiesFromJson(const nlohmann::json& value, const std::string& where) {
+  Fields fields(value, where);
+  Capabilities can;
+  can.name = fields.String("name");
+  can.version = fields.String("version");
+  can.protocol = static_cast<int>(fields.Int("protocol", 0, 1 << 20));
+  ForEachField(
+      can, [&](const char* key, std::int64_t& field) { field = fields.Int(key, 1, kMaxCount, 1); },
+      [&](const char* key, bool& field) { field = fields.Bool(key, false); },
+      [&](const char* key, std::vector<std::string>& field) { field = fields.Strings(key, {}); });
+  can.zero_stages = fields.Ints("zero_stages", {0});
+  fields.Done();
+  return can;
+}
+
+nlohmann::json CapabilitiesToJson(const Capabilities& can) {
+  nlohmann::json value{
+      {"name", can.name}, {"version", can.version}, {"protocol", can.protocol}, {"zero_stages", can.zero_stages}};
+  const auto put = [&](const char* key, const auto& field) { value[key] = field; };
+  ForEachField(can, put, put, put);
+  return value;
+}
+
+std::string WhyUnsupported(const Capabilities& can, const Workload& workload, const Plan& plan) {
+  const Model& model = workload.model;
+  const auto degree = [](const char* what, std::int64_t asked, std::int64_t most) {
+    return asked <= most ? ""
+                         : std::string(what) + " " + std::to_string(asked) + " (at most " + std::to_string(most) + ")";
+  };
+  const auto named = [](const char* what, std::string_view name, const std::vector<std::string>& list) {
+    return Holds(list, name) ? "" : std::string(what) + " " + std::string(name);
+  };
+  const auto flag = [](bool needed, bool able, const char* what) { return needed && !able ? std::string(what) : ""; };
+  const bool own = model.kind == ModelKind::kOwn;
+  const std::vector<std::string> reasons{
+      named("model", ModelName(model), can.models),
+      own ? "" : named("loss", NameOf(model.loss), can.losses),
+      named("optimizer", NameOf(workload.optimizer.kind), can.optimizers),
+      named("precision", NameOf(workload.precision), can.precisions),
+      plan.pipeline > 1 ? named("schedule", plan.schedule, can.schedules) : "",
+      degree("data-parallel degree", plan.data, can.max_data),
+      degree("tensor-parallel degree", plan.tensor, can.max_tensor),
+      degree("pipeline-parallel degree", plan.pipeline, can.max_pipeline),
+      degree("chunks", plan.chunks, can.max_chunks),
+      degree("micro-batches", plan.micro_batches, can.max_micro_batches),
+      flag(plan.sequence_parallel, can.sequence_parallel, "sequence parallel"),
+      flag(model.dropout > 0, can.dropout, "dropout"),
+      flag(model.kind == ModelKind::kGpt && model.tied, can.tied, "tied weights"),
+      flag(workload.optimizer.clip_norm > 0, can.clipping, "clipping"),
+      flag(plan.recompute, can.recompute, "recomputation"),
+      flag(plan.data * plan.micro_batches > 1 && MicroBatchesDiffer(workload, plan), can.uneven_micro_batches,
+           "micro-batches of different size"),
+      flag(plan.tensor > 1 && SplitsUnevenly(model, plan.tensor), can.uneven_tensor_split, "an uneven tensor split"),
+      flag(std::find(can.zero_stages.begin(), can.zero_stages.end(), plan.zero_stage) == can.zero_stages.end(), false,
+           "this ZeRO stage")};
+  for (const std::string& reason : reasons) {
+    if (!reason.empty()) return reason;
+  }
+  return "";
+}
+
+}  // namespace lockstep::protocol

@@ -1,0 +1,139 @@
+#include "harness/protocol/request.h"
+
+#include "harness/protocol/bad_input.h"
+#include "harness/protocol/fields.h"
+#include "harness/protocol/files.h"
+
+namespace lockstep::protocol {
+namespace {
+
+constexpr std::int64_t kMaxCount = std::int64_t{1} << 40;
+
+nlohmann::json ScheduleToJson(const Schedule& schedule) {
+  nlohmann::json ranks = nlohmann::json::array();
+  for (const auto& line : schedule.ranks) ranks.push_back(ToString(line));
+  return {{"name", schedule.name},
+          {"stages", schedule.stages},
+          {"micro_batches", schedule.micro_batches},
+          {"ranks", ranks}};
+}
+
+Schedule ScheduleFromFields(Fields fields) {
+  Schedule schedule;
+  schedule.name = fields.String("name");
+  schedule.stages = fields.Int("stages", 1, kMaxCount);
+  schedule.micro_batches = fields.Int("micro_batches", 1, kMaxCount);
+  for (const std::string& line : fields.Strings("ranks", {})) {
+    const std::string where = fields.where() + ".ranks[" + std::to_string(schedule.ranks.size()) + "]";
+    schedule.ranks.push_back(ParseActions(line, where));
+    for (const Action& action : schedule.ranks.back()) {
+      if (action.stage >= schedule.stages || action.micro_batch >= schedule.micro_batches) {
+        throw BadInput(where, ToString(action) + " is outside " + std::to_string(schedule.stages) + " stages and " +
+                                  std::to_string(schedule.micro_batches) + " micro-batches");
+      }
+    }
+  }
+  fields.Done();
+  return schedule;
+}
+
+EvidenceWanted EvidenceFromFields(Fields fields) {
+  EvidenceWanted wanted;
+  wanted.gradients = fields.Bool("gradients", true);
+  wanted.clipped_gradients = fields.Bool("clipped_gradients", true);
+  wanted.parameters = fields.Bool("parameters", true);
+  wanted.optimizer_state = fields.Bool("optimizer_state", true);
+  wanted.ledger = fields.Bool("ledger", true);
+  wanted.every = fields.Int("every", 1, kMaxCount, 1);
+  fields.Done();
+  return wanted;
+}
+
+CheckpointWanted CheckpointFromFields(Fields fields) {
+  CheckpointWanted wanted;
+  wanted.save_after = fields.Int("save_after", 0, kMaxCount, 0);
+  wanted.sharded = fields.Bool("sharded", false);
+  wanted.save_to = fields.String("save_to", "");
+  wanted.resume_from = fields.String("resume_from", "");
+  wanted.resume_step = fields.Int("resume_step", 0, kMaxCount, 0);
+  if (wanted.save_after > 0 && wanted.save_to.empty())
+    fields.Refuse("save_to", "is empty", "expected a folder when save_after > 0");
+  if (wanted.resume_from.empty() != (wanted.resume_step == 0)) {
+    fields.Refuse("resume_step", "and resume_from don't go together", "expected both, or neither");
+  }
+  fields.Done();
+  return wanted;
+}
+
+}  // namespace
+
+nlohmann::json RequestToJson(const Request& request) {
+  const EvidenceWanted& evidence = request.evidence;
+  const CheckpointWanted& checkpoint = request.checkpoint;
+  return {{"protocol", kProtocolVersion},
+          {"id", request.id},
+          {"workload", WorkloadToJson(request.workload)},
+          {"plan", PlanToJson(request.plan)},
+          {"schedule", ScheduleToJson(request.schedule)},
+          {"evidence",
+           {{"gradients", evidence.gradients},
+            {"clipped_gradients", evidence.clipped_gradients},
+            {"parameters", evidence.parameters},
+            {"optimizer_state", evidence.optimizer_state},
+            {"ledger", evidence.ledger},
+            {"every", evidence.every}}},
+          {"checkpoint",
+           {{"save_after", checkpoint.save_after},
+            {"sharded", checkpoint.sharded},
+            {"save_to", checkpoint.save_to},
+            {"resume_from", checkpoint.resume_from},
+            {"resume_step", checkpoint.resume_step}}}};
+}
+
+Request RequestFromJson(const nlohmann::json& value, const std::string& where) {
+  Fields fields(value, where);
+  const std::int64_t version = fields.Int("protocol", 0, 1 << 20);
+  if (version != kProtocolVersion) {
+    fields.Refuse("protocol", "is " + std::to_string(version), "expected " + std::to_string(kProtocolVersion));
+  }
+  Request request;
+  request.id = fields.String("id");
+  request.workload = WorkloadFromJson(fields.Raw("workload"), where + ".workload");
+  request.plan = PlanFromJson(fields.Raw("plan"), where + ".plan");
+  request.schedule = ScheduleFromFields(fields.Object("schedule"));
+  if (fields.Has("evidence")) request.evidence = EvidenceFromFields(fields.Object("evidence"));
+  if (fields.Has("checkpoint")) request.checkpoint = CheckpointFromFields(fields.Object("checkpoint"));
+  fields.Done();
+  Validate(request.plan, request.workload, where + ".plan");
+  const auto lines = static_cast<std::int64_t>(request.schedule.ranks.size());
+  if (lines != request.plan.pipeline || request.schedule.stages != request.plan.Stages() ||
+      request.schedule.micro_batches != request.plan.micro_batches) {
+    fields.Refuse("schedule",
+                  "has " + std::to_string(lines) + " lines, " + std::to_string(request.schedule.stages) +
+                      " stages and " + std::to_string(request.schedule.micro_batches) + " micro-batches",
+                  "expected the plan's " + std::to_string(request.plan.pipeline) + ", " +
+                      std::to_string(request.plan.Stages()) + " and " + std::to_string(request.plan.micro_batches));
+  }
+  if (request.checkpoint.resume_step >= request.workload.steps) {
+    fields.Refuse("checkpoint", "resumes after step " + std::to_string(request.checkpoint.resume_step),
+                  "expected a step before the last");
+  }
+  return request;
+}
+
+Request ReadRequest(const std::filesystem::path& folder) {
+  const auto file = folder / "request.json";
+  return RequestFromJson(ReadJson(file), file.string() + ": request");
+}
+
+void WriteRequest(const std::filesystem::path& folder, const Request& request) {
+  WriteJson(folder / "request.json", RequestToJson(request));
+}
+
+Run MicroBatchRun(std::int64_t batch_size, const Plan& plan, std::int64_t data_rank, std::int64_t micro_batch) {
+  const Run replica = Split(batch_size, plan.data, data_rank);
+  const Run run = Split(replica.size, plan.micro_batches, micro_batch);
+  return {replica.begin + run.begin, run.size};
+}
+
+}  // namespace lockstep::protocol
