@@ -28,7 +28,7 @@ struct Matrix {
 
 struct Gemm {
   std::int64_t m = 0, n = 0, k = 0;
-  Matrix a, b;                                                 // (m, k), (k, n) as used; both of one element type
+  Matrix a = {}, b = {};                                       // (m, k), (k, n) as used; both of one element type
   float* c = nullptr;                                          // (m, n) fp32
   std::int64_t leading_c = 0;                                  // 0: n
   bool accumulate = false;                                     // c += instead of c =; only with Epilogue::kNone
