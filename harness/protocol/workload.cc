@@ -1,53 +1,54 @@
 #include "harness/protocol/workload.h"
 
-#include <array>
+#include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numbers>
+
+#include <nlohmann/json.hpp>
 
 #include "harness/protocol/bad_input.h"
 #include "harness/protocol/fields.h"
 #include "harness/protocol/files.h"
+#include "harness/protocol/names.h"
 
 namespace lockstep::protocol {
 namespace {
 
-constexpr std::int64_t kMaxSize = std::int64_t{1} << 40;
+constexpr std::int64_t kMaxExtent = 1 << 24;  // of any dimension: products of three stay within 2^63
+constexpr std::int64_t kMaxLayers = 4096;
+constexpr std::int64_t kMaxSteps = 1'000'000'000;
 
-const std::vector<std::string> kModels{"mlp", "gpt", "own"};
-const std::vector<std::string> kOptimizers{"sgd", "momentum", "adamw"};
-const std::vector<std::string> kPrecisions{"fp64", "fp32", "bf16"};
-const std::vector<std::string> kActivations{"relu", "gelu"};
-const std::vector<std::string> kLosses{"squared_error", "cross_entropy"};
-const std::vector<std::string> kDataKinds{"seeded", "exact_grid", "file"};
+constexpr std::array<Spelling<ModelKind>, 3> kModels = {
+    {{ModelKind::kMlp, "mlp"}, {ModelKind::kGpt, "gpt"}, {ModelKind::kOwn, "own"}}};
+constexpr std::array<Spelling<OptimizerKind>, 3> kOptimizers = {
+    {{OptimizerKind::kSgd, "sgd"}, {OptimizerKind::kMomentum, "momentum"}, {OptimizerKind::kAdamW, "adamw"}}};
+constexpr std::array<Spelling<Precision>, 3> kPrecisions = {
+    {{Precision::kF64, "fp64"}, {Precision::kF32, "fp32"}, {Precision::kBF16, "bf16"}}};
+constexpr std::array<Spelling<Activation>, 2> kActivations = {
+    {{Activation::kRelu, "relu"}, {Activation::kGelu, "gelu"}}};
+constexpr std::array<Spelling<LossKind>, 2> kLosses = {
+    {{LossKind::kSquaredError, "squared_error"}, {LossKind::kCrossEntropy, "cross_entropy"}}};
+constexpr std::array<Spelling<DataKind>, 3> kData = {
+    {{DataKind::kSeeded, "seeded"}, {DataKind::kExactGrid, "exact_grid"}, {DataKind::kFile, "file"}}};
 
-// Enumerators stand in the order of their names.
-template <typename E>
-E Enum(Fields& fields, const std::string& key, const std::vector<std::string>& names, E otherwise) {
-  const std::string name = fields.Choice(key, names, names[static_cast<std::size_t>(otherwise)]);
-  for (std::size_t i = 0; i < names.size(); ++i) {
-    if (names[i] == name) return static_cast<E>(i);
-  }
-  return otherwise;
-}
-
-Model ReadModel(Fields fields) {
+Model ModelFrom(Fields fields) {
   Model model;
-  model.kind = Enum(fields, "kind", kModels, ModelKind::kMlp);
+  model.kind = ChoiceIn(kModels, fields, "kind", ModelKind::kGpt);
   if (model.kind == ModelKind::kMlp) {
-    model.sizes = fields.Ints("sizes");
-    model.activation = Enum(fields, "activation", kActivations, Activation::kRelu);
-    model.loss = Enum(fields, "loss", kLosses, LossKind::kSquaredError);
+    model.sizes = fields.Ints("sizes", {8, 16, 4});
+    model.activation = ChoiceIn(kActivations, fields, "activation", Activation::kRelu);
+    model.loss = ChoiceIn(kLosses, fields, "loss", LossKind::kSquaredError);
   } else if (model.kind == ModelKind::kGpt) {
-    model.layers = fields.Int("layers", 1, 1 << 20);
-    model.width = fields.Int("width", 1, kMaxSize);
-    model.heads = fields.Int("heads", 1, kMaxSize, 1);
-    model.mlp_width = fields.Int("mlp_width", 1, kMaxSize, 4 * model.width);
-    model.vocabulary = fields.Int("vocabulary", 2, INT32_MAX, 256);
-    model.sequence = fields.Int("sequence", 1, kMaxSize, 128);
+    model.loss = LossKind::kCrossEntropy;
+    model.layers = fields.Int("layers", 1, kMaxLayers, 2);
+    model.width = fields.Int("width", 1, kMaxExtent, 32);
+    model.heads = fields.Int("heads", 1, kMaxExtent, 4);
+    model.mlp_width = fields.Int("mlp_width", 1, kMaxExtent, std::min(4 * model.width, kMaxExtent));
+    model.vocabulary = fields.Int("vocabulary", 1, kMaxExtent, 256);
+    model.sequence = fields.Int("sequence", 1, kMaxExtent, 32);
     model.tied = fields.Bool("tied", true);
     model.dropout = fields.Number("dropout", 0.0);
-    model.activation = Activation::kGelu;
-    model.loss = LossKind::kCrossEntropy;
   } else {
     model.own_name = fields.String("name");
   }
@@ -55,154 +56,177 @@ Model ReadModel(Fields fields) {
   return model;
 }
 
-Optimizer ReadOptimizer(Fields fields) {
+Optimizer OptimizerFrom(Fields fields) {
   Optimizer optimizer;
-  optimizer.kind = Enum(fields, "kind", kOptimizers, OptimizerKind::kSgd);
-  optimizer.learning_rate = fields.Number("learning_rate", optimizer.learning_rate);
+  optimizer.kind = ChoiceIn(kOptimizers, fields, "kind", optimizer.kind);
+  optimizer.learning_rate = fields.Number("learning_rate", optimizer.kind == OptimizerKind::kAdamW ? 1e-3 : 0.1);
   optimizer.momentum = fields.Number("momentum", optimizer.momentum);
   optimizer.beta1 = fields.Number("beta1", optimizer.beta1);
   optimizer.beta2 = fields.Number("beta2", optimizer.beta2);
   optimizer.epsilon = fields.Number("epsilon", optimizer.epsilon);
-  optimizer.weight_decay = fields.Number("weight_decay", 0.0);
-  optimizer.clip_norm = fields.Number("clip_norm", 0.0);
-  optimizer.warmup_steps = fields.Int("warmup_steps", 0, kMaxSize, 0);
-  optimizer.cosine_steps = fields.Int("cosine_steps", 0, kMaxSize, 0);
-  optimizer.minimum_learning_rate = fields.Number("minimum_learning_rate", 0.0);
+  optimizer.weight_decay = fields.Number("weight_decay", optimizer.weight_decay);
+  optimizer.clip_norm = fields.Number("clip_norm", optimizer.clip_norm);
+  optimizer.warmup_steps = fields.Int("warmup_steps", 0, kMaxSteps, optimizer.warmup_steps);
+  optimizer.cosine_steps = fields.Int("cosine_steps", 0, kMaxSteps, optimizer.cosine_steps);
+  optimizer.minimum_learning_rate = fields.Number("minimum_learning_rate", optimizer.minimum_learning_rate);
   fields.Done();
   return optimizer;
 }
 
-Data ReadData(Fields fields) {
+Data DataFrom(Fields fields) {
   Data data;
-  data.kind = Enum(fields, "kind", kDataKinds, DataKind::kSeeded);
-  data.samples = fields.Int("samples", 0, kMaxSize, 0);
-  data.uneven = fields.Bool("uneven", false);
-  data.epochs = fields.Bool("epochs", false);
-  data.file = fields.String("file", "");
-  data.labels = fields.String("labels", "");
+  data.kind = ChoiceIn(kData, fields, "kind", data.kind);
+  data.samples = fields.Int("samples", 0, std::numeric_limits<std::int32_t>::max(), data.samples);
+  data.uneven = fields.Bool("uneven", data.uneven);
+  data.epochs = fields.Bool("epochs", data.epochs);
+  data.file = fields.String("file", data.file);
+  data.labels = fields.String("labels", data.labels);
   fields.Done();
   return data;
 }
 
-void ReadTraining(Fields fields, Workload* workload) {
-  workload->precision = Enum(fields, "precision", kPrecisions, Precision::kF32);
-  workload->global_batch = fields.Int("global_batch", 1, kMaxSize, 8);
-  workload->steps = fields.Int("steps", 1, kMaxSize, 3);
-  workload->seed = static_cast<std::uint64_t>(fields.Int("seed", 0, INT64_MAX, 1));
-  fields.Done();
+nlohmann::json ModelToJson(const Model& model) {
+  switch (model.kind) {
+    case ModelKind::kMlp:
+      return {{"kind", "mlp"},
+              {"sizes", model.sizes},
+              {"activation", NameOf(model.activation)},
+              {"loss", NameOf(model.loss)}};
+    case ModelKind::kGpt:
+      return {{"kind", "gpt"},
+              {"layers", model.layers},
+              {"width", model.width},
+              {"heads", model.heads},
+              {"mlp_width", model.mlp_width},
+              {"vocabulary", model.vocabulary},
+              {"sequence", model.sequence},
+              {"tied", model.tied},
+              {"dropout", NumberToJson(model.dropout)}};
+    case ModelKind::kOwn:
+      return {{"kind", "own"}, {"name", model.own_name}};
+  }
+  throw std::logic_error("no such kind of model");
+}
+
+void RequireNumber(bool holds, const std::string& where, double value, const std::string& expected) {
+  if (holds) return;  // callers compare so that NaN does not hold
+  throw BadInput(where, "is " + NumberToJson(value).dump(), "expected " + expected);
 }
 
 void ValidateModel(const Model& model, const std::string& where) {
+  if (model.kind == ModelKind::kOwn) {
+    if (model.own_name.empty()) throw BadInput(where + ".name", "is empty", "expected the trainer's name of its model");
+    return;
+  }
   if (model.kind == ModelKind::kMlp) {
-    if (model.sizes.size() < 2)
-      throw BadInput(where + ".sizes", "has " + std::to_string(model.sizes.size()) + " entries", "expected at least 2");
+    if (model.sizes.size() < 2 || model.sizes.size() > kMaxLayers) {
+      throw BadInput(where + ".sizes", "has " + std::to_string(model.sizes.size()) + " entries",
+                     "expected features from input to output, 2 entries or more");
+    }
     for (const std::int64_t size : model.sizes) {
-      if (size < 1 || size > kMaxSize)
-        throw BadInput(where + ".sizes", "holds " + std::to_string(size), "expected sizes of at least 1");
+      if (size < 1 || size > kMaxExtent) {
+        throw BadInput(where + ".sizes", "holds " + std::to_string(size), "expected 1 to " + std::to_string(kMaxExtent));
+      }
     }
+    return;
   }
-  if (model.kind == ModelKind::kGpt) {
-    if (model.width % model.heads != 0) {
-      throw BadInput(where + ".heads",
-                     std::to_string(model.heads) + " heads don't divide width " + std::to_string(model.width),
-                     "expected a divisor of the width");
-    }
-    if (!(model.dropout >= 0 && model.dropout < 1))
-      throw BadInput(where + ".dropout", "is out of range", "expected a probability in [0, 1)");
+  if (model.layers < 1 || model.heads < 1 || model.width < 1 || model.mlp_width < 1 || model.vocabulary < 1 ||
+      model.sequence < 1) {
+    throw BadInput(where, "a gpt with an extent below 1", "expected layers, width, heads, ... of 1 or more");
   }
+  if (model.width % model.heads != 0) {
+    throw BadInput(where + ".width", "is " + std::to_string(model.width),
+                   "expected a multiple of heads = " + std::to_string(model.heads));
+  }
+  RequireNumber(model.dropout >= 0 && model.dropout < 1, where + ".dropout", model.dropout, "0 <= dropout < 1");
 }
 
 void ValidateOptimizer(const Optimizer& optimizer, const std::string& where) {
-  struct Bound {
-    const char* key;
-    double value, min, max;
+  const auto require = [&](bool holds, const char* key, double value, const std::string& expected) {
+    RequireNumber(holds, where + "." + key, value, expected);
   };
-  const std::array<Bound, 8> bounds{{{"learning_rate", optimizer.learning_rate, 0, 1e9},
-                                     {"momentum", optimizer.momentum, 0, 1},
-                                     {"beta1", optimizer.beta1, 0, 1},
-                                     {"beta2", optimizer.beta2, 0, 1},
-                                     {"epsilon", optimizer.epsilon, 0, 1e9},
-                                     {"weight_decay", optimizer.weight_decay, 0, 1e9},
-                                     {"clip_norm", optimizer.clip_norm, 0, 1e300},
-                                     {"minimum_learning_rate", optimizer.minimum_learning_rate, 0, 1e9}}};
-  for (const Bound& bound : bounds) {
-    if (!(bound.value >= bound.min && bound.value <= bound.max)) {
-      throw BadInput(
-          where + "." + bound.key, "is " + NumberToJson(bound.value).dump(),
-          "expected a number from " + NumberToJson(bound.min).dump() + " to " + NumberToJson(bound.max).dump());
-    }
-  }
-  if (optimizer.cosine_steps > 0 && optimizer.cosine_steps <= optimizer.warmup_steps) {
+  const auto is_rate = [](double value) { return value >= 0 && std::isfinite(value); };
+  require(is_rate(optimizer.learning_rate), "learning_rate", optimizer.learning_rate, "0 or more");
+  require(optimizer.momentum >= 0 && optimizer.momentum < 1, "momentum", optimizer.momentum, "0 <= momentum < 1");
+  require(optimizer.beta1 >= 0 && optimizer.beta1 < 1, "beta1", optimizer.beta1, "0 <= beta1 < 1");
+  require(optimizer.beta2 >= 0 && optimizer.beta2 < 1, "beta2", optimizer.beta2, "0 <= beta2 < 1");
+  require(is_rate(optimizer.epsilon) && optimizer.epsilon > 0, "epsilon", optimizer.epsilon, "more than 0");
+  require(is_rate(optimizer.weight_decay), "weight_decay", optimizer.weight_decay, "0 or more");
+  require(is_rate(optimizer.clip_norm), "clip_norm", optimizer.clip_norm, "0 (none) or more");
+  require(is_rate(optimizer.minimum_learning_rate), "minimum_learning_rate", optimizer.minimum_learning_rate,
+          "0 or more");
+  if (optimizer.warmup_steps < 0 || optimizer.cosine_steps < 0 ||
+      (optimizer.cosine_steps > 0 && optimizer.cosine_steps <= optimizer.warmup_steps)) {
     throw BadInput(where + ".cosine_steps", "is " + std::to_string(optimizer.cosine_steps),
-                   "expected more than warmup_steps, or 0 for a constant rate");
+                   "expected 0, or more than warmup_steps = " + std::to_string(optimizer.warmup_steps));
   }
 }
 
 }  // namespace
 
 std::int64_t Model::PipelineUnits() const {
-  return kind == ModelKind::kMlp ? static_cast<std::int64_t>(sizes.size()) - 1 : layers;
+  if (kind == ModelKind::kGpt) return layers;
+  return kind == ModelKind::kMlp ? std::max<std::int64_t>(0, std::ssize(sizes) - 1) : 0;
 }
 
-std::string_view NameOf(ModelKind kind) { return kModels[static_cast<std::size_t>(kind)]; }
-std::string_view NameOf(OptimizerKind kind) { return kOptimizers[static_cast<std::size_t>(kind)]; }
-std::string_view NameOf(Precision precision) { return kPrecisions[static_cast<std::size_t>(precision)]; }
-std::string_view NameOf(Activation activation) { return kActivations[static_cast<std::size_t>(activation)]; }
-std::string_view NameOf(LossKind loss) { return kLosses[static_cast<std::size_t>(loss)]; }
-std::string_view NameOf(DataKind kind) { return kDataKinds[static_cast<std::size_t>(kind)]; }
+std::string_view NameOf(ModelKind kind) { return NameIn(kModels, kind); }
+std::string_view NameOf(OptimizerKind kind) { return NameIn(kOptimizers, kind); }
+std::string_view NameOf(Precision precision) { return NameIn(kPrecisions, precision); }
+std::string_view NameOf(Activation activation) { return NameIn(kActivations, activation); }
+std::string_view NameOf(LossKind kind) { return NameIn(kLosses, kind); }
+std::string_view NameOf(DataKind kind) { return NameIn(kData, kind); }
+
+Precision PrecisionFrom(Fields& fields, const std::string& key) {
+  return ChoiceIn(kPrecisions, fields, key, Precision::kF32);
+}
+OptimizerKind OptimizerKindFrom(Fields& fields, const std::string& key) {
+  return ChoiceIn(kOptimizers, fields, key, OptimizerKind::kSgd);
+}
 
 Workload WorkloadFromJson(const nlohmann::json& value, const std::string& where) {
+  static const nlohmann::json kEmpty = nlohmann::json::object();
   Fields fields(value, where);
+  const auto table = [&](const std::string& key) {
+    return fields.Has(key) ? fields.Object(key) : Fields(kEmpty, where + ": " + key);
+  };
   Workload workload;
-  workload.model = ReadModel(fields.Object("model"));
-  if (fields.Has("optimizer")) workload.optimizer = ReadOptimizer(fields.Object("optimizer"));
-  if (fields.Has("data")) workload.data = ReadData(fields.Object("data"));
-  const nlohmann::json none = nlohmann::json::object();
-  ReadTraining(fields.Has("training") ? fields.Object("training") : Fields(none, where + ".training"), &workload);
+  workload.model = ModelFrom(table("model"));
+  workload.optimizer = OptimizerFrom(table("optimizer"));
+  workload.data = DataFrom(table("data"));
+  Fields training = table("training");
+  workload.precision = PrecisionFrom(training, "precision");
+  workload.global_batch = training.Int("global_batch", 1, kMaxExtent, 8);
+  workload.steps = training.Int("steps", 1, kMaxSteps, 3);
+  workload.seed = static_cast<std::uint64_t>(training.Int("seed", 0, std::numeric_limits<std::int64_t>::max(), 1));
+  training.Done();
   fields.Done();
   Validate(workload, where);
   return workload;
 }
 
 nlohmann::json WorkloadToJson(const Workload& workload) {
-  const Model& m = workload.model;
-  nlohmann::json model{{"kind", NameOf(m.kind)}};
-  if (m.kind == ModelKind::kMlp) {
-    model.update({{"sizes", m.sizes}, {"activation", NameOf(m.activation)}, {"loss", NameOf(m.loss)}});
-  } else if (m.kind == ModelKind::kGpt) {
-    model.update({{"layers", m.layers},
-                  {"width", m.width},
-                  {"heads", m.heads},
-                  {"mlp_width", m.mlp_width},
-                  {"vocabulary", m.vocabulary},
-                  {"sequence", m.sequence},
-                  {"tied", m.tied},
-                  {"dropout", m.dropout}});
-  } else {
-    model["name"] = m.own_name;
-  }
-  const Optimizer& o = workload.optimizer;
-  const Data& d = workload.data;
-  return {{"model", model},
+  const Optimizer& optimizer = workload.optimizer;
+  const Data& data = workload.data;
+  return {{"model", ModelToJson(workload.model)},
           {"optimizer",
-           {{"kind", NameOf(o.kind)},
-            {"learning_rate", o.learning_rate},
-            {"momentum", o.momentum},
-            {"beta1", o.beta1},
-            {"beta2", o.beta2},
-            {"epsilon", o.epsilon},
-            {"weight_decay", o.weight_decay},
-            {"clip_norm", o.clip_norm},
-            {"warmup_steps", o.warmup_steps},
-            {"cosine_steps", o.cosine_steps},
-            {"minimum_learning_rate", o.minimum_learning_rate}}},
+           {{"kind", NameOf(optimizer.kind)},
+            {"learning_rate", NumberToJson(optimizer.learning_rate)},
+            {"momentum", NumberToJson(optimizer.momentum)},
+            {"beta1", NumberToJson(optimizer.beta1)},
+            {"beta2", NumberToJson(optimizer.beta2)},
+            {"epsilon", NumberToJson(optimizer.epsilon)},
+            {"weight_decay", NumberToJson(optimizer.weight_decay)},
+            {"clip_norm", NumberToJson(optimizer.clip_norm)},
+            {"warmup_steps", optimizer.warmup_steps},
+            {"cosine_steps", optimizer.cosine_steps},
+            {"minimum_learning_rate", NumberToJson(optimizer.minimum_learning_rate)}}},
           {"data",
-           {{"kind", NameOf(d.kind)},
-            {"samples", d.samples},
-            {"uneven", d.uneven},
-            {"epochs", d.epochs},
-            {"file", d.file},
-            {"labels", d.labels}}},
+           {{"kind", NameOf(data.kind)},
+            {"samples", data.samples},
+            {"uneven", data.uneven},
+            {"epochs", data.epochs},
+            {"file", data.file},
+            {"labels", data.labels}}},
           {"training",
            {{"precision", NameOf(workload.precision)},
             {"global_batch", workload.global_batch},
@@ -210,38 +234,42 @@ nlohmann::json WorkloadToJson(const Workload& workload) {
             {"seed", workload.seed}}}};
 }
 
-Workload ReadWorkloadToml(const std::filesystem::path& path) {
-  return WorkloadFromJson(ReadToml(path), path.string() + ": workload");
-}
+Workload ReadWorkloadToml(const std::filesystem::path& path) { return WorkloadFromJson(ReadToml(path), path.string()); }
 
 void Validate(const Workload& workload, const std::string& where) {
-  ValidateModel(workload.model, where + ".model");
-  ValidateOptimizer(workload.optimizer, where + ".optimizer");
+  const std::string at = where + (where.find(": ") == std::string::npos ? ": " : ".");
+  ValidateModel(workload.model, at + "model");
+  ValidateOptimizer(workload.optimizer, at + "optimizer");
+  if (workload.global_batch < 1) throw BadInput(at + "training.global_batch", "is below 1", "expected 1 or more");
+  if (workload.steps < 1) throw BadInput(at + "training.steps", "is below 1", "expected 1 or more");
 }
 
 double LearningRate(const Optimizer& optimizer, std::int64_t step) {
-  const double peak = optimizer.learning_rate;
-  const auto warmup = static_cast<double>(optimizer.warmup_steps);
-  if (step <= optimizer.warmup_steps) return peak * static_cast<double>(step) / warmup;
-  if (optimizer.cosine_steps == 0) return peak;
-  const double t =
-      std::min(1.0, (static_cast<double>(step) - warmup) / (static_cast<double>(optimizer.cosine_steps) - warmup));
-  const double least = optimizer.minimum_learning_rate;
-  return least + (peak - least) / 2 * (1 + std::cos(std::numbers::pi * t));
+  if (step <= optimizer.warmup_steps) {
+    return optimizer.learning_rate * static_cast<double>(step) / static_cast<double>(optimizer.warmup_steps);
+  }
+  if (optimizer.cosine_steps <= 0) return optimizer.learning_rate;
+  const double done = std::min(1.0, static_cast<double>(step - optimizer.warmup_steps) /
+                                        static_cast<double>(optimizer.cosine_steps - optimizer.warmup_steps));
+  return optimizer.minimum_learning_rate + (optimizer.learning_rate - optimizer.minimum_learning_rate) / 2 *
+                                               (1 + std::cos(std::numbers::pi * done));
 }
 
 double ModelFlops(const Model& model, double tokens) {
-  double weights = 0;
+  double weights = 0;  // of matrix products
+  double attention = 0;
   if (model.kind == ModelKind::kMlp) {
     for (std::size_t i = 0; i + 1 < model.sizes.size(); ++i) {
       weights += static_cast<double>(model.sizes[i]) * static_cast<double>(model.sizes[i + 1]);
     }
-    return 6 * weights * tokens;
+  } else if (model.kind == ModelKind::kGpt) {
+    const auto width = static_cast<double>(model.width);
+    const auto layers = static_cast<double>(model.layers);
+    const double block = 4 * width * width + 2 * width * static_cast<double>(model.mlp_width);
+    weights = layers * block + static_cast<double>(model.vocabulary) * width;
+    attention = 12 * layers * width * static_cast<double>(model.sequence);
   }
-  const auto layers = static_cast<double>(model.layers), width = static_cast<double>(model.width);
-  weights = layers * (4 * width * width + 2 * width * static_cast<double>(model.mlp_width)) +
-            static_cast<double>(model.vocabulary) * width;
-  return (6 * weights + 12 * layers * width * static_cast<double>(model.sequence)) * tokens;
+  return (6 * weights + attention) * tokens;
 }
 
 }  // namespace lockstep::protocol

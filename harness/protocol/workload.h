@@ -35,7 +35,7 @@ struct Model {
   std::string own_name;                                        // the trainer's own name for its model
 
   std::int64_t head_width() const { return width / heads; }
-  // Units that a pipeline partition deals out: blocks of a gpt, layers of an mlp.
+  // Units that a pipeline partition deals out: blocks of a gpt, layers of an mlp, 0 (unknown) for own.
   std::int64_t PipelineUnits() const;
   bool operator==(const Model&) const = default;
 };
