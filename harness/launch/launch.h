@@ -1,8 +1,8 @@
 // Starts a trainer's process tree, watches it, and ends it.
 //
-// Invariants: nothing waits for ever; when Launch returns, no process of the tree is left (process group and children
-// that left it, found by their parent and by the pids in hello.json on this host); what every rank was last seen doing is
-// told. A trainer's failure is a value. It knows requests and evidence, but no check and no verdict.
+// Invariants: nothing waits for ever; when Launch returns, no process of the tree is left (process.h says who belongs
+// to it); what every rank was last seen doing is told. A trainer's failure is a value. It knows requests and evidence,
+// but no check and no verdict.
 #pragma once
 
 #include <cstdint>
@@ -21,24 +21,25 @@ enum class EndKind { kDone, kError, kTimeout, kInterrupted };
 
 struct RunEnd {
   EndKind kind = EndKind::kDone;
-  std::string reason;                                          // "rank 1 (pid 4711) was killed by signal 9 after step 2"
-  std::vector<protocol::RankResult> ranks;                     // of ranks that said hello, and of the launcher's exit
+  std::string reason;                       // "rank 1 (pid 4711) was killed by signal 9 after step 2"
+  std::vector<protocol::RankResult> ranks;  // of ranks that said hello; rank -1 is the launcher
   double seconds = 0;
 };
 
 struct Limits {
-  double start_seconds = 20;                                   // until every rank has said hello
-  double step_seconds = 30;                                    // without any rank making progress (events, done)
+  double start_seconds = 20;  // until every rank has said hello
+  double step_seconds = 30;   // without a new byte of evidence from any rank
+  double grace_seconds = 1;   // for a launcher to end by itself after a rank has died
   double total_seconds = 600;
 };
 
 struct Job {
-  std::vector<std::filesystem::path> requests;                 // folders, all of one world size
+  std::vector<std::filesystem::path> requests;  // folders, all of one world size
   std::int64_t world_size = 1;
   Limits limits;
-  std::string fault;                                           // name, or empty
-  std::map<std::string, std::string> environment;              // added to the manifest's
-  std::function<void(double seconds)> on_tick;                 // called a few times a second while running; may be empty
+  std::string fault;                               // name, or empty
+  std::map<std::string, std::string> environment;  // added to the manifest's
+  std::function<void(double seconds)> on_tick;     // called a few times a second while running; may be empty
 };
 
 // One end a request, in order. After an abnormal end the requests that had not begun are launched again by themselves.
@@ -47,11 +48,16 @@ std::vector<RunEnd> Launch(const protocol::Manifest& manifest, const Job& job);
 // Runs a short command of the manifest (describe, faults): standard output, or BadInput with its standard error.
 std::string Capture(const protocol::Manifest& manifest, const std::vector<std::string>& command, double seconds);
 
+// Lockstep's cache folder: $LOCKSTEP_CACHE, or ~/.cache/lockstep.
+std::filesystem::path CacheFolder();
+
 // Placeholders filled in ({bin}, {manifest_dir}, {cache}, {python}, {world_size}, {fault}, {requests}).
-std::vector<std::string> Expand(const protocol::Manifest& manifest, const std::vector<std::string>& command, const Job& job);
+std::vector<std::string> Expand(const protocol::Manifest& manifest, const std::vector<std::string>& command,
+                                const Job& job);
 
 // The processes that this process (or its descendants) started end with it; SIGINT and SIGTERM end the tree and are
 // reported as kInterrupted.
 void InstallSignalHandlers();
+int ReceivedSignal();  // SIGINT, SIGTERM, or 0
 
 }  // namespace lockstep::launch

@@ -1,0 +1,209 @@
+#include "harness/launch/diagnosis.h"
+
+#include <algorithm>
+#include <optional>
+#include <regex>
+#include <sstream>
+
+namespace lockstep::launch {
+namespace {
+
+constexpr std::size_t kTail = 4000;  // characters of standard error that a record keeps
+
+// What launchers say of the rank that took the others down. Their word is better than ours where both are there: by
+// the time that we look, they may have ended the others.
+struct Blamed {
+  std::int64_t rank = 0;
+  ExitStatus status;
+};
+
+std::optional<Blamed> BlamedByLauncher(const std::string& text) {
+  std::smatch match;
+  static const std::regex open_mpi_signal("process rank (\\d+) with PID \\d+ [^\\n]*exited on signal (\\d+)");
+  static const std::regex open_mpi_exit("Process name: \\[\\[\\d+,\\d+\\],(\\d+)\\]\\s+Exit code:\\s+(\\d+)");
+  static const std::regex torchrun("rank\\s+: (\\d+) \\(local_rank[^)]*\\)\\s+exitcode\\s+: (-?\\d+)");
+  const std::string tail = text.size() > 65536 ? text.substr(text.size() - 65536) : text;
+  Blamed blamed;
+  if (std::regex_search(tail, match, open_mpi_signal)) {
+    blamed.status.signal = std::stoi(match[2]);
+  } else if (std::regex_search(tail, match, open_mpi_exit)) {
+    blamed.status.exit = std::stoi(match[2]);
+  } else if (std::regex_search(tail, match, torchrun)) {
+    const int code = std::stoi(match[2]);
+    (code < 0 ? blamed.status.signal : blamed.status.exit) = std::abs(code);
+  } else {
+    return std::nullopt;
+  }
+  blamed.rank = std::stoll(match[1]);
+  return blamed;
+}
+
+// The first line that says something: a trainer's own words stand before its launcher's.
+std::string FirstWords(const std::string& text) {
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    if (line.find_first_not_of("- \t\r=*") == std::string::npos) continue;
+    return line.size() > 240 ? line.substr(0, 240) + "..." : line;
+  }
+  return "";
+}
+
+std::string Name(const Attempt& attempt, std::int64_t rank) {
+  std::string name = "rank " + std::to_string(rank);
+  const auto process = attempt.processes().find(rank);
+  const auto state = attempt.last_states().find(rank);
+  if (process != attempt.processes().end()) return name + " (pid " + std::to_string(process->second.pid) + ")";
+  if (state != attempt.last_states().end()) return name + " (pid " + std::to_string(state->second.first) + ")";
+  return name;
+}
+
+std::string StateWords(char state) {
+  switch (state) {
+    case 'T':
+    case 't':
+      return "is stopped (state T)";
+    case 'R':
+      return "is computing (state R)";
+    case 'S':
+      return "is waiting (state S)";
+    case 'D':
+      return "is waiting for the kernel (state D)";
+    default:
+      return "is in state " + std::string(1, state);
+  }
+}
+
+bool IsRank(const RequestWatch& request, std::int64_t rank) {
+  return rank >= 0 && rank < static_cast<std::int64_t>(request.ranks().size());
+}
+
+// "rank 1 (pid 4711) was killed by signal 9 (Killed) after step 2", or "" when no rank is known to have died.
+std::string ExplainDeath(const Attempt& attempt, const RequestWatch& request) {
+  const std::int64_t count = static_cast<std::int64_t>(request.ranks().size());
+  for (std::int64_t rank = 0; rank < count; ++rank) {
+    const std::string& error = request.ranks()[static_cast<std::size_t>(rank)].error;
+    if (!error.empty()) return Name(attempt, rank) + " gave up: " + error;
+  }
+  const std::optional<Blamed> blamed = BlamedByLauncher(attempt.StandardError());
+  std::int64_t victim = -1;
+  ExitStatus status;
+  for (const auto& [rank, process] : attempt.processes()) {
+    if (process.death_order == 1) {
+      victim = rank;
+      status = process.status;
+    }
+  }
+  if (blamed && IsRank(request, blamed->rank)) {
+    victim = blamed->rank;
+    status = blamed->status;
+  }
+  if (victim < 0) return "";
+  const bool exited = status.exit.has_value();
+  const std::string words = status.exit || status.signal ? ToString(status) : "died";
+  std::string text = Name(attempt, victim) + " " + words + " " + request.Position(victim);
+  if (exited) {
+    const std::string said = FirstWords(attempt.StandardError());
+    text += status.exit == 0 ? ", before it was done" : said.empty() ? "" : ": " + said;
+  }
+  return text;
+}
+
+std::string MissingHellos(const Attempt& attempt, const RequestWatch& request) {
+  std::string names;
+  for (std::size_t i = 0; i < request.ranks().size(); ++i) {
+    if (request.ranks()[i].said_hello) continue;
+    const auto rank = static_cast<std::int64_t>(i);
+    const auto state = attempt.last_states().find(rank);
+    names += (names.empty() ? "" : ", ") + Name(attempt, rank);
+    if (state != attempt.last_states().end()) names += ", which " + StateWords(state->second.second) + ",";
+  }
+  if (names.empty()) return "";
+  if (names.ends_with(',')) names.pop_back();
+  return names + " of " + std::to_string(request.ranks().size()) + " never said hello";
+}
+
+std::string Seconds(double seconds) {
+  std::ostringstream text;
+  text << seconds << " s";
+  return text.str();
+}
+
+// Who holds the others up: a stopped rank, otherwise the one furthest behind.
+std::string ExplainHang(const Attempt& attempt, const RequestWatch& request) {
+  std::string stopped;
+  std::int64_t behind = -1;
+  for (std::int64_t rank = 0; rank < static_cast<std::int64_t>(request.ranks().size()); ++rank) {
+    if (request.ranks()[static_cast<std::size_t>(rank)].done) continue;
+    const auto state = attempt.last_states().find(rank);
+    if (state != attempt.last_states().end() && (state->second.second == 'T' || state->second.second == 't')) {
+      stopped +=
+          (stopped.empty() ? "" : "; ") + Name(attempt, rank) + " is stopped (state T) " + request.Position(rank);
+    }
+    if (behind < 0 || request.PositionOrder(rank) < request.PositionOrder(behind)) behind = rank;
+  }
+  if (!stopped.empty()) return stopped;
+  if (behind < 0) return "every rank is done, but the launcher goes on";
+  const auto state = attempt.last_states().find(behind);
+  return "furthest behind is " + Name(attempt, behind) +
+         (state == attempt.last_states().end() ? "" : ", which " + StateWords(state->second.second)) + ", " +
+         request.Position(behind);
+}
+
+std::string ExplainTimeout(const Attempt& attempt, const RequestWatch& request) {
+  const Limits& limits = attempt.job().limits;
+  const std::string missing = MissingHellos(attempt, request);
+  if (attempt.deadline() == "start") return missing + " within " + Seconds(limits.start_seconds);
+  const std::string why = attempt.deadline() == "total" ? "not done within " + Seconds(limits.total_seconds)
+                                                        : "no progress for " + Seconds(limits.step_seconds);
+  const std::string who = missing.empty() || !request.Begun() ? ExplainHang(attempt, request) : missing;
+  return who + "; " + why;
+}
+
+}  // namespace
+
+std::string Explain(const Attempt& attempt, const RequestWatch& request) {
+  if (attempt.kind() == EndKind::kInterrupted) return "interrupted";
+  if (attempt.kind() == EndKind::kTimeout) return ExplainTimeout(attempt, request);
+  const std::string death = ExplainDeath(attempt, request);
+  if (!death.empty()) return death;
+  const std::string launcher = "the launcher " + ToString(attempt.launcher());
+  const std::string said = FirstWords(attempt.StandardError());
+  const std::string missing = MissingHellos(attempt, request);
+  if (!missing.empty()) return missing + "; " + launcher + (said.empty() ? "" : ": " + said);
+  std::string undone;
+  for (std::size_t rank = 0; rank < request.ranks().size(); ++rank) {
+    if (request.ranks()[rank].done) continue;
+    undone += (undone.empty() ? "" : ", ") + Name(attempt, static_cast<std::int64_t>(rank)) + " stood " +
+              request.Position(static_cast<std::int64_t>(rank));
+  }
+  return launcher + (undone.empty() ? " after every rank was done" : ": " + undone) + (said.empty() ? "" : ": " + said);
+}
+
+std::vector<protocol::RankResult> Ranks(const Attempt& attempt, const RequestWatch& request) {
+  std::vector<protocol::RankResult> results;
+  const std::string text = attempt.StandardError();
+  protocol::RankResult launcher;
+  launcher.rank = -1;
+  launcher.pid = attempt.launcher_pid();
+  launcher.exit = attempt.launcher().exit;
+  launcher.signal = attempt.launcher().signal;
+  launcher.stderr_tail = text.size() > kTail ? text.substr(text.size() - kTail) : text;
+  launcher.position = "launcher";
+  results.push_back(launcher);
+  for (std::size_t i = 0; i < request.ranks().size(); ++i) {
+    if (!request.ranks()[i].said_hello) continue;
+    protocol::RankResult result;
+    result.rank = static_cast<std::int64_t>(i);
+    result.pid = request.ranks()[i].pid;
+    result.position = request.Position(result.rank);
+    const auto process = attempt.processes().find(result.rank);
+    if (process != attempt.processes().end() && process->second.dead) {
+      result.exit = process->second.status.exit;
+      result.signal = process->second.status.signal;
+    }
+    results.push_back(result);
+  }
+  return results;
+}
+
+}  // namespace lockstep::launch
