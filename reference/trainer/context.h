@@ -1,0 +1,31 @@
+// What every part of one rank's run is given: device, request, place in the plan, and groups of ranks.
+//
+// Passed by reference and outlived by nothing that keeps it; there is no global state.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+
+#include "harness/protocol/inputs.h"
+#include "harness/protocol/request.h"
+#include "reference/device/device.h"
+#include "reference/trainer/groups.h"
+
+namespace lockstep::trainer {
+
+struct RankContext {
+  device::Device& device;
+  const protocol::Request& request;
+  const protocol::Inputs& inputs;
+  std::filesystem::path folder;  // the request's
+  protocol::Coordinates at;
+  Groups& groups;
+
+  const protocol::Model& model() const { return request.workload.model; }
+  const protocol::Plan& plan() const { return request.plan; }
+  bool bf16() const { return request.workload.precision == protocol::Precision::kBF16; }
+  // Rows between tensor-parallel pairs are dealt over the tensor ranks.
+  bool sequence_parallel() const { return plan().sequence_parallel && groups.tensor->Size() > 1; }
+};
+
+}  // namespace lockstep::trainer

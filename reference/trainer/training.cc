@@ -1,0 +1,189 @@
+#include "reference/trainer/training.h"
+
+#include <chrono>
+#include <set>
+#include <sstream>
+#include <utility>
+
+#include "reference/trainer/capabilities.h"
+#include "reference/trainer/model/build.h"
+
+namespace lockstep::trainer {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double SecondsSince(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+}  // namespace
+
+// In the order in which each needs those before it.
+struct Training::Parts {
+  Parts(const RankContext& context, Seams& seams)
+      : loader(seams.MakeLoader(context)),
+        scale(seams.MakeLossScale(context)),
+        factory(seams.MakeLayerFactory(context, *loader)),
+        store(context),
+        stages(BuildStages(context, store, *factory)),
+        arena(context, store),
+        accumulation(seams.MakeAccumulation(context, store, arena)),
+        reducer(seams.MakeReducer(context, arena)),
+        clipper(seams.MakeClipper(context, store)),
+        optimizer(seams.MakeOptimizer(context, store)),
+        initial(seams.MakeInitialParameters(context)),
+        working(seams.MakeWorkingCopies(context)),
+        checkpoint(seams.MakeCheckpointStore(context, store)),
+        line(ComputeLine(context.request.schedule, context.at.pipeline)),
+        executor(context, {stages, *loader, *accumulation, *reducer}, line) {}
+
+  std::unique_ptr<DataLoader> loader;
+  std::unique_ptr<LossScale> scale;
+  std::unique_ptr<LayerFactory> factory;
+  ParameterStore store;
+  std::vector<Stage> stages;
+  GradientArena arena;
+  std::unique_ptr<Accumulation> accumulation;
+  std::unique_ptr<GradientReducer> reducer;
+  std::unique_ptr<Clipper> clipper;
+  std::unique_ptr<OptimizerStep> optimizer;
+  std::unique_ptr<ParameterSource> initial;
+  std::unique_ptr<WorkingCopies> working;
+  std::unique_ptr<CheckpointStore> checkpoint;
+  std::vector<protocol::Action> line;
+  Executor executor;
+};
+
+namespace {
+
+protocol::Request Edited(protocol::Request request, Seams& seams, int rank) {
+  seams.EditRequest(request, request.plan.At(rank));
+  return request;
+}
+
+bool Tied(const protocol::Model& model) { return model.kind == protocol::ModelKind::kGpt && model.tied; }
+
+}  // namespace
+
+Training::Training(device::Device& device, device::Communicator& world, Seams& seams, protocol::Request request,
+                   protocol::Inputs inputs, const std::filesystem::path& folder, const TrainerName& name)
+    : request_(Edited(std::move(request), seams, world.Rank())),
+      inputs_(std::move(inputs)),
+      groups_(MakeGroups(world, request_.plan, Tied(request_.workload.model), seams, clock_)),
+      context_{device, request_, inputs_, folder, request_.plan.At(world.Rank()), groups_},
+      evidence_(context_),
+      parts_(std::make_unique<Parts>(context_, seams)) {
+  evidence_.Hello(name, Effective());
+}
+
+Training::~Training() = default;
+
+void Training::GiveUp(const std::string& error) { evidence_.Done(error); }
+
+// What was built, not what was asked for; collective over pipeline and world.
+protocol::EffectivePlan Training::Effective() const {
+  protocol::EffectivePlan effective;
+  protocol::Plan& plan = effective.plan;
+  plan = request_.plan;
+  plan.data = groups_.data->Size();
+  plan.tensor = groups_.tensor->Size();
+  plan.pipeline = groups_.pipeline->Size();
+  plan.chunks = static_cast<std::int64_t>(parts_->stages.size());
+  std::set<std::int64_t> micro_batches;
+  for (const protocol::Action& action : parts_->line) micro_batches.insert(action.micro_batch);
+  plan.micro_batches = static_cast<std::int64_t>(micro_batches.size());
+  plan.schedule = request_.schedule.name;
+  plan.sequence_parallel = context_.sequence_parallel();
+  std::ostringstream mine;
+  for (const Stage& stage : parts_->stages) mine << stage.units << ' ';
+  std::vector<std::int64_t> units(static_cast<std::size_t>(plan.Stages()));
+  const auto ranks = groups_.pipeline->GatherOnHost(mine.str());
+  for (std::size_t rank = 0; rank < ranks.size(); ++rank) {
+    std::istringstream text(ranks[rank]);
+    for (std::size_t s = rank; s < units.size(); s += ranks.size()) text >> units[s];
+  }
+  // An even partition that was left open is reported as it was asked for.
+  if (units != protocol::StagePartition(request_.plan, request_.workload.model)) plan.partition = units;
+  effective.at = {.data = groups_.data->Rank(), .tensor = groups_.tensor->Rank(), .pipeline = groups_.pipeline->Rank()};
+  effective.precision = request_.workload.precision;
+  effective.optimizer = request_.workload.optimizer.kind;
+  effective.clip_norm = request_.workload.optimizer.clip_norm;
+  for (const std::string& ordinal : groups_.world->GatherOnHost(std::to_string(context_.device.Info().ordinal))) {
+    effective.devices.push_back(std::stoll(ordinal));
+  }
+  return effective;
+}
+
+void Training::Load() {
+  std::unique_ptr<ParameterSource> saved;
+  if (!request_.checkpoint.resume_from.empty()) saved = parts_->checkpoint->Open();
+  LoadParameters(context_, parts_->store, saved ? *saved : *parts_->initial);
+  inputs_.parameters.clear();
+  parts_->working->Refresh(parts_->store);
+  const std::int64_t step = request_.checkpoint.resume_step;
+  if (!evidence_.WantsTensors(step)) return;
+  TensorSet set;
+  if (request_.evidence.parameters) AddParameters(context_, parts_->store, set);
+  if (request_.evidence.optimizer_state) AddState(context_, parts_->store, set);
+  evidence_.WriteTensors(step, set);
+}
+
+void Training::Run() {
+  Load();
+  for (std::int64_t step = request_.checkpoint.resume_step + 1; step <= request_.workload.steps; ++step) {
+    RunStep(step);
+    if (step == request_.checkpoint.save_after) parts_->checkpoint->Save(step);
+  }
+  evidence_.Done(std::nullopt);
+}
+
+void Training::RunStep(std::int64_t step) {
+  const Clock::time_point start = Clock::now();
+  const double idle_before = clock_.seconds;
+  Parts& p = *parts_;
+
+  std::vector<MicroBatch> micro_batches;
+  std::vector<std::int64_t> valid;
+  for (std::int64_t i = 0; i < request_.plan.micro_batches; ++i) {
+    micro_batches.push_back(p.loader->Describe(step, i));
+    valid.push_back(micro_batches.back().valid);
+  }
+  const StepCounts counts = p.scale->Count(valid);
+  for (MicroBatch& micro_batch : micro_batches) micro_batch.scale = p.scale->OfGradients(counts, micro_batch.index);
+
+  p.accumulation->BeginStep();
+  p.reducer->BeginStep();
+  p.executor.Run(micro_batches, [this](const MicroBatch& micro_batch) { evidence_.Ran(micro_batch); });
+  protocol::StepEvent event;
+  event.step = step;
+  event.learning_rate = p.optimizer->LearningRate(step);
+  if (LossLayer* loss = p.stages.back().loss; loss != nullptr) {
+    event.loss = p.scale->OfLosses(counts, loss->TakeLosses(), loss->SplitOverTensor());
+  }
+  p.reducer->Finish();
+  event.gradient_norm = p.clipper->Norm();
+
+  TensorSet evidence;
+  Update(step, *event.gradient_norm, evidence);
+  context_.device.Synchronize();
+  event.valid_tokens = counts.global;
+  event.wall_seconds = SecondsSince(start);
+  event.idle_seconds = clock_.seconds - idle_before;
+  event.busy_seconds = event.wall_seconds - event.idle_seconds;
+  evidence_.Step(event);
+  if (evidence_.WantsTensors(step)) evidence_.WriteTensors(step, evidence);
+}
+
+void Training::Update(std::int64_t step, double norm, TensorSet& evidence) {
+  Parts& p = *parts_;
+  const bool wants = evidence_.WantsTensors(step);
+  const protocol::EvidenceWanted& wanted = request_.evidence;
+  if (wants && wanted.gradients) AddGradients(context_, p.store, "grad/", evidence);
+  p.clipper->Apply(norm);
+  if (wants && wanted.clipped_gradients) AddGradients(context_, p.store, "clipped/", evidence);
+  p.optimizer->Apply(step);
+  p.working->Refresh(p.store);
+  if (wants && wanted.parameters) AddParameters(context_, p.store, evidence);
+  if (wants && wanted.optimizer_state) AddState(context_, p.store, evidence);
+}
+
+}  // namespace lockstep::trainer
