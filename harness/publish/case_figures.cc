@@ -52,7 +52,7 @@ void ReadMemory(const CaseResult& result, std::map<std::int64_t, RankFigures>* r
 
 }  // namespace
 
-bool HasFigures(const CaseResult& result) { return OutcomeOf(result.status) == Outcome::kHolds; }
+bool HasFigures(const CaseResult& result) { return result.status == protocol::Status::kPass; }
 
 std::vector<RankFigures> RanksOf(const CaseResult& result) {
   std::map<std::int64_t, RankFigures> ranks;

@@ -10,7 +10,7 @@
 
 namespace lockstep::publish {
 
-// Figures may be published: the case holds.
+// Figures may be published: the case passed (an expected failure's numbers are wrong, too).
 bool HasFigures(const protocol::CaseResult& result);
 
 std::vector<RankFigures> RanksOf(const protocol::CaseResult& result);

@@ -83,7 +83,7 @@ const CheckResult* DecidingCheck(const CaseResult& result) {
 
 std::string CaseName(const CaseResult& result) {
   const std::string id = OneLine(result.id);
-  const std::string plan = "/" + OneLine(result.plan);
+  const std::string plan = fmt::format("/{}", OneLine(result.plan));
   return !result.plan.empty() && id.ends_with(plan) ? id.substr(0, id.size() - plan.size()) : id;
 }
 
