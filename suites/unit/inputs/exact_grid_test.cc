@@ -215,6 +215,8 @@ TEST(ExactGrid, RefusesWhatIsNotExact) {
   refuses([](Workload& w) { w.optimizer.clip_norm = 1; }, "optimizer.clip_norm");
   refuses([](Workload& w) { w.optimizer.weight_decay = 0.5; }, "optimizer.weight_decay");
   refuses([](Workload& w) { w.optimizer.learning_rate = 0.1; }, "optimizer.learning_rate");
+  // A power of two, but so small that an update needs more than 24 bits beside the parameter.
+  refuses([](Workload& w) { w.optimizer.learning_rate = 0x1p-24; }, "model.sizes");
   refuses([](Workload& w) { w.global_batch = 6; }, "training.global_batch");
   refuses([](Workload& w) { w.data.samples = 6, w.data.epochs = true; }, "data.samples");
   refuses([](Workload& w) { w.model.sizes = std::vector<std::int64_t>(400, 8); }, "model.sizes");

@@ -206,6 +206,8 @@ TEST_F(Files, RefusesATornTokenFile) {
 
 TEST_F(Files, RefusesTornAndOversizedIdx) {
   const std::string images = Images(), labels = Labels();
+  std::filesystem::resize_file(images, 29);
+  Refuses([&] { Make(Mlp(images, labels)); }, "images: dimensions");
   std::filesystem::resize_file(images, 27);
   Refuses([&] { Make(Mlp(images, labels)); }, "images: dimensions");
   std::filesystem::resize_file(images, 12);
