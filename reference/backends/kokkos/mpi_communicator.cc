@@ -190,8 +190,8 @@ void MpiCommunicator::Barrier() { Gather("barrier", ""); }
 
 // New groups get the ids after the largest that any member has seen: two groups that share two ranks never share an id.
 std::unique_ptr<device::Communicator> MpiCommunicator::Split(int color, int key) {
-  const double mine[] = {static_cast<double>(color), static_cast<double>(key), static_cast<double>(engine_->next_group()),
-                         static_cast<double>(engine_->rank())};
+  const double mine[] = {static_cast<double>(color), static_cast<double>(key),
+                         static_cast<double>(engine_->next_group()), static_cast<double>(engine_->rank())};
   struct Member {
     int key, order, world;
     auto operator<=>(const Member&) const = default;

@@ -46,16 +46,19 @@ inline float Exp(float x) {
 inline constexpr float kGeluScale = 0.7978845608028654f;
 inline constexpr float kGeluCubic = 0.044715f;
 
-inline float GeluSigmoid(float x) {
+// e^(-2u), held at e^80 so that it stays finite.
+inline float GeluExp(float x) {
   const float u = kGeluScale * MultiplyAdd(kGeluCubic * x * x, x, x);
-  return 1.0f / (1.0f + Exp(-2.0f * u));
+  const float exponent = -2.0f * u;
+  return Exp(exponent > 80.0f ? 80.0f : exponent);
 }
-inline float Gelu(float x) { return x * GeluSigmoid(x); }
-// s + 2 x s (1 - s) u', u' = sqrt(2/pi) (1 + 3 * 0.044715 x^2)
+inline float Gelu(float x) { return x / (1.0f + GeluExp(x)); }
+// s + 2 x s (1 - s) u', s = 1 / (1 + e), u' = sqrt(2/pi) (1 + 3 * 0.044715 x^2); 1 - s is e s, which does not cancel
 inline float GeluDerivative(float x) {
-  const float s = GeluSigmoid(x);
+  const float e = GeluExp(x);
+  const float s = 1.0f / (1.0f + e);
   const float slope = kGeluScale * MultiplyAdd(3.0f * kGeluCubic * x, x, 1.0f);
-  return MultiplyAdd(2.0f * x * s * (1.0f - s), slope, s);
+  return MultiplyAdd(2.0f * x * s * (e * s), slope, s);
 }
 
 // Nearest, ties to even; a NaN stays one (its quiet bit is set, so that cutting the low bits can't make it infinite).
