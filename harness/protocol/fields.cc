@@ -59,17 +59,21 @@ const nlohmann::json* Fields::Find(const std::string& key) {
   return found == value_->end() ? nullptr : &*found;
 }
 
+std::string FieldPath(const std::string& where, const std::string& key) {
+  return where + (where.find(": ") != std::string::npos ? "." : ": ") + key;
+}
+
+std::string Fields::Path(const std::string& key) const { return FieldPath(where_, key); }
+
 void Fields::Refuse(const std::string& key, const std::string& problem, const std::string& expected) const {
-  // "FILE: path.to.field": the first field of a path is told from the file by ": ".
-  const bool has_path = where_.find(": ") != std::string::npos;
-  throw BadInput(where_ + (has_path ? "." : ": ") + key, problem, expected.empty() ? "" : "expected " + expected);
+  throw BadInput(Path(key), problem, expected);
 }
 
 bool Fields::Has(const std::string& key) { return Find(key) != nullptr; }
 
 const nlohmann::json& Fields::Raw(const std::string& key) {
   const nlohmann::json* value = Find(key);
-  if (value == nullptr) Refuse(key, "is missing", "a value");
+  if (value == nullptr) Refuse(key, "is missing", "expected a value");
   return *value;
 }
 
@@ -77,7 +81,7 @@ std::int64_t Fields::Int(const std::string& key, std::int64_t min, std::int64_t 
   const nlohmann::json& value = Raw(key);
   const std::optional<std::int64_t> number = AsInteger(value);
   if (!number || *number < min || *number > max) {
-    Refuse(key, "is " + Shown(value), "an integer from " + std::to_string(min) + " to " + std::to_string(max));
+    Refuse(key, "is " + Shown(value), "expected an integer from " + std::to_string(min) + " to " + std::to_string(max));
   }
   return *number;
 }
@@ -92,7 +96,7 @@ double Fields::Number(const std::string& key) {
   if (value == "NaN") return std::numeric_limits<double>::quiet_NaN();
   if (value == "Inf") return std::numeric_limits<double>::infinity();
   if (value == "-Inf") return -std::numeric_limits<double>::infinity();
-  Refuse(key, "is " + Shown(value), "a number, or \"NaN\", \"Inf\", \"-Inf\"");
+  Refuse(key, "is " + Shown(value), "expected a number, or \"NaN\", \"Inf\", \"-Inf\"");
 }
 
 double Fields::Number(const std::string& key, double otherwise) { return Has(key) ? Number(key) : otherwise; }
@@ -100,13 +104,13 @@ double Fields::Number(const std::string& key, double otherwise) { return Has(key
 bool Fields::Bool(const std::string& key, bool otherwise) {
   const nlohmann::json* value = Find(key);
   if (value == nullptr) return otherwise;
-  if (!value->is_boolean()) Refuse(key, "is " + Shown(*value), "true or false");
+  if (!value->is_boolean()) Refuse(key, "is " + Shown(*value), "expected true or false");
   return value->get<bool>();
 }
 
 std::string Fields::String(const std::string& key) {
   const nlohmann::json& value = Raw(key);
-  if (!value.is_string()) Refuse(key, "is " + Shown(value), "a string");
+  if (!value.is_string()) Refuse(key, "is " + Shown(value), "expected a string");
   return value.get<std::string>();
 }
 
@@ -120,17 +124,17 @@ std::string Fields::Choice(const std::string& key, const std::vector<std::string
   if (std::find(choices.begin(), choices.end(), word) != choices.end()) return word;
   const std::string nearest = Nearest(word, choices);
   const std::string hint = nearest.empty() ? "" : " (nearest: \"" + nearest + "\")";
-  Refuse(key, "is \"" + word + "\"", "one of " + Quoted(choices) + hint);
+  Refuse(key, "is \"" + word + "\"", "expected one of " + Quoted(choices) + hint);
 }
 
 std::vector<std::int64_t> Fields::Ints(const std::string& key) {
   const nlohmann::json& value = Raw(key);
-  if (!value.is_array()) Refuse(key, "is " + Shown(value), "an array of integers");
+  if (!value.is_array()) Refuse(key, "is " + Shown(value), "expected an array of integers");
   std::vector<std::int64_t> numbers;
   numbers.reserve(value.size());
   for (const nlohmann::json& element : value) {
     const std::optional<std::int64_t> number = AsInteger(element);
-    if (!number) Refuse(key, "holds " + Shown(element), "an array of integers");
+    if (!number) Refuse(key, "holds " + Shown(element), "expected an array of integers");
     numbers.push_back(*number);
   }
   return numbers;
@@ -143,10 +147,10 @@ std::vector<std::int64_t> Fields::Ints(const std::string& key, const std::vector
 std::vector<std::string> Fields::Strings(const std::string& key, const std::vector<std::string>& otherwise) {
   const nlohmann::json* value = Find(key);
   if (value == nullptr) return otherwise;
-  if (!value->is_array()) Refuse(key, "is " + Shown(*value), "an array of strings");
+  if (!value->is_array()) Refuse(key, "is " + Shown(*value), "expected an array of strings");
   std::vector<std::string> words;
   for (const nlohmann::json& element : *value) {
-    if (!element.is_string()) Refuse(key, "holds " + Shown(element), "an array of strings");
+    if (!element.is_string()) Refuse(key, "holds " + Shown(element), "expected an array of strings");
     words.push_back(element.get<std::string>());
   }
   return words;
@@ -154,16 +158,16 @@ std::vector<std::string> Fields::Strings(const std::string& key, const std::vect
 
 Fields Fields::Object(const std::string& key) {
   const nlohmann::json& value = Raw(key);
-  if (!value.is_object()) Refuse(key, "is " + Shown(value), "an object");
-  return Fields(value, where_ + (where_.find(": ") != std::string::npos ? "." : ": ") + key);
+  if (!value.is_object()) Refuse(key, "is " + Shown(value), "expected an object");
+  return Fields(value, Path(key));
 }
 
 std::vector<Fields> Fields::Objects(const std::string& key) {
   std::vector<Fields> objects;
   const nlohmann::json* value = Find(key);
   if (value == nullptr) return objects;
-  if (!value->is_array()) Refuse(key, "is " + Shown(*value), "an array of objects");
-  const std::string path = where_ + (where_.find(": ") != std::string::npos ? "." : ": ") + key;
+  if (!value->is_array()) Refuse(key, "is " + Shown(*value), "expected an array of objects");
+  const std::string path = Path(key);
   for (std::size_t i = 0; i < value->size(); ++i)
     objects.emplace_back((*value)[i], path + "[" + std::to_string(i) + "]");
   return objects;
@@ -174,7 +178,7 @@ void Fields::Done() const {
     if (known_.contains(key)) continue;
     const std::vector<std::string> choices(known_.begin(), known_.end());
     const std::string nearest = Nearest(key, choices);
-    Refuse(key, "unknown key", nearest.empty() ? "one of " + Quoted(choices) : "\"" + nearest + "\"");
+    Refuse(key, "unknown key", nearest.empty() ? "expected one of " + Quoted(choices) : "expected \"" + nearest + "\"");
   }
 }
 

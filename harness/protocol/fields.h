@@ -42,6 +42,7 @@ class Fields {
   Fields Object(const std::string& key);                       // required object
   std::vector<Fields> Objects(const std::string& key);         // array of objects; empty when absent
   const std::string& where() const { return where_; }
+  std::string Path(const std::string& key) const;              // "FILE: path.to.key"
   [[noreturn]] void Refuse(const std::string& key, const std::string& problem, const std::string& expected) const;
   void Done() const;                                           // throws on keys nobody asked for
 
@@ -51,6 +52,9 @@ class Fields {
   std::string where_;
   std::set<std::string> known_;
 };
+
+// "FILE: key", or "FILE: path.key" where `where` already names a field.
+std::string FieldPath(const std::string& where, const std::string& key);
 
 // The nearest of `choices` by edit distance, or "" when none is near (distance above a third of the length, plus one).
 std::string Nearest(const std::string& word, const std::vector<std::string>& choices);

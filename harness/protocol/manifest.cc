@@ -63,7 +63,7 @@ bool MicroBatchesDiffer(const Workload& workload, const Plan& plan) {
 
 Manifest ReadManifest(const std::filesystem::path& file) {
   const nlohmann::json value = ReadToml(file);
-  Fields fields(value, file.string() + ": manifest");
+  Fields fields(value, file.string());
   Manifest manifest;
   manifest.file = file;
   manifest.name = fields.String("name");

@@ -4,9 +4,8 @@
 #include <array>
 #include <charconv>
 #include <limits>
-#include <numeric>
-
 #include <nlohmann/json.hpp>
+#include <numeric>
 
 #include "harness/protocol/bad_input.h"
 #include "harness/protocol/fields.h"
@@ -26,8 +25,8 @@ struct Key {
 
 const std::array<Key, 12>& Keys() {
   static const std::array<Key, 12> keys = {{{{"dp", "data"}, "data"},
-                                            {{"tp", "tensor"}, "tensor"},
                                             {{"pp", "pipeline"}, "pipeline"},
+                                            {{"tp", "tensor"}, "tensor"},
                                             {{"chunks", "v"}, "chunks"},
                                             {{"micro_batches", "m"}, "micro_batches"},
                                             {{"schedule"}, "schedule"},
@@ -36,7 +35,7 @@ const std::array<Key, 12>& Keys() {
                                             {{"zero_stage", "zero"}, "zero_stage"},
                                             {{"recompute"}, "recompute"},
                                             {{"overlap"}, "overlap"},
-                                            {{"bucket_bytes"}, "bucket_bytes"}}};
+                                            {{"bucket_bytes", "bucket"}, "bucket_bytes"}}};
   return keys;
 }
 
@@ -82,17 +81,37 @@ bool IsIdentifier(const std::string& word) {
 
 // The smallest number of rows or heads that tensor parallelism has to deal out.
 std::int64_t TensorParts(const Model& model) {
-  if (model.kind == ModelKind::kGpt) return std::min({model.heads, model.mlp_width, model.vocabulary, model.sequence});
+  if (model.kind == ModelKind::kGpt) return std::min({model.heads, model.mlp_width, model.vocabulary});
   if (model.kind == ModelKind::kOwn) return kMaxRanks;
   const auto begin = model.sizes.begin() + 1;
   return model.sizes.size() == 2 ? *begin : *std::min_element(begin, model.sizes.end() - 1);
 }
 
+// StagePartition(), with the field that a refusal names.
+std::vector<std::int64_t> PartitionOf(const Plan& plan, const Model& model, const std::string& where) {
+  const std::int64_t units = model.PipelineUnits();
+  if (plan.partition.empty()) {
+    std::vector<std::int64_t> sizes;
+    for (std::int64_t stage = 0; stage < plan.Stages(); ++stage) {
+      sizes.push_back(Split(units, plan.Stages(), stage).size);
+    }
+    return sizes;
+  }
+  const bool positive = std::all_of(plan.partition.begin(), plan.partition.end(),
+                                    [&](std::int64_t size) { return size >= 1 && size <= 1'000'000; });
+  const std::int64_t sum =
+      positive ? std::accumulate(plan.partition.begin(), plan.partition.end(), std::int64_t{0}) : 0;
+  const bool own = model.kind == ModelKind::kOwn;  // only the trainer knows its units
+  if (!positive || std::ssize(plan.partition) != plan.Stages() || (!own && sum != units)) {
+    throw BadInput(where, "is " + ToString(plan.partition),
+                   "expected " + std::to_string(plan.Stages()) + " stages that add up to " + std::to_string(units));
+  }
+  return plan.partition;
+}
+
 }  // namespace
 
-Coordinates Plan::At(std::int64_t rank) const {
-  return {rank / tensor % data, rank % tensor, rank / tensor / data};
-}
+Coordinates Plan::At(std::int64_t rank) const { return {rank / tensor % data, rank % tensor, rank / tensor / data}; }
 
 std::int64_t Plan::RankOf(const Coordinates& at) const { return (at.pipeline * data + at.data) * tensor + at.tensor; }
 
@@ -143,11 +162,11 @@ Plan PlanFromJson(const nlohmann::json& value, const std::string& where) {
   plan.bucket_bytes = fields.Int("bucket_bytes", 1, std::numeric_limits<std::int64_t>::max(), plan.bucket_bytes);
   fields.Done();
   if (!IsIdentifier(plan.schedule)) {
-    fields.Refuse("schedule", "is \"" + plan.schedule + "\"", "a schedule's name (`lockstep list schedules`)");
+    fields.Refuse("schedule", "is \"" + plan.schedule + "\"", "expected a schedule's name (`lockstep list schedules`)");
   }
   if (plan.WorldSize() > kMaxRanks) {
     fields.Refuse("data", "data x tensor x pipeline is " + std::to_string(plan.WorldSize()) + " ranks",
-                  "at most " + std::to_string(kMaxRanks));
+                  "expected at most " + std::to_string(kMaxRanks));
   }
   return plan;
 }
@@ -175,53 +194,34 @@ Plan ReadPlanToml(const std::filesystem::path& path) {
 }
 
 std::vector<std::int64_t> StagePartition(const Plan& plan, const Model& model) {
-  const std::int64_t units = model.PipelineUnits();
-  if (plan.partition.empty()) {
-    std::vector<std::int64_t> sizes;
-    for (std::int64_t stage = 0; stage < plan.Stages(); ++stage) {
-      sizes.push_back(Split(units, plan.Stages(), stage).size);
-    }
-    return sizes;
-  }
-  const bool positive = std::all_of(plan.partition.begin(), plan.partition.end(),
-                                    [&](std::int64_t size) { return size >= 1 && size <= 1'000'000; });
-  const std::int64_t sum = positive ? std::accumulate(plan.partition.begin(), plan.partition.end(), std::int64_t{0}) : 0;
-  const bool own = model.kind == ModelKind::kOwn;  // only the trainer knows its units
-  if (!positive || std::ssize(plan.partition) != plan.Stages() || (!own && sum != units)) {
-    throw BadInput("plan: partition", "is " + ToString(plan.partition),
-                   "expected " + std::to_string(plan.Stages()) + " stages that add up to " + std::to_string(units));
-  }
-  return plan.partition;
+  return PartitionOf(plan, model, "plan: partition");
 }
 
 void Validate(const Plan& plan, const Workload& workload, const std::string& where) {
-  const std::string at = where + (where.find(": ") == std::string::npos ? ": " : ".");
   const auto refuse = [&](const std::string& key, const std::string& problem, const std::string& expected) {
-    throw BadInput(at + key, problem, "expected " + expected);
+    throw BadInput(FieldPath(where, key), problem, "expected " + expected);
   };
   const Model& model = workload.model;
   const std::int64_t pieces = plan.data * plan.micro_batches;
   if (pieces > workload.global_batch) {
-    refuse("micro_batches", std::to_string(plan.data) + " replicas of " + std::to_string(plan.micro_batches) + " micro-batches",
+    refuse("micro_batches",
+           std::to_string(plan.data) + " replicas of " + std::to_string(plan.micro_batches) + " micro-batches",
            "at most global_batch = " + std::to_string(workload.global_batch) + " of them");
   }
   if (plan.tensor > TensorParts(model)) {
     refuse("tensor", "is " + std::to_string(plan.tensor),
-           "at most " + std::to_string(TensorParts(model)) + " (heads, widths, vocabulary, sequence)");
+           "at most " + std::to_string(TensorParts(model)) + " (heads, widths, vocabulary)");
   }
   if (plan.sequence_parallel && (plan.tensor == 1 || model.kind == ModelKind::kMlp)) {
     refuse("sequence_parallel", "is true", "false without tensor parallelism or a sequence");
   }
-  if (plan.chunks > 1 && plan.pipeline == 1) refuse("chunks", "is " + std::to_string(plan.chunks), "1 without a pipeline");
+  if (plan.chunks > 1 && plan.pipeline == 1)
+    refuse("chunks", "is " + std::to_string(plan.chunks), "1 without a pipeline");
   if (model.kind != ModelKind::kOwn && plan.Stages() > model.PipelineUnits()) {
     refuse("pipeline", "has " + std::to_string(plan.Stages()) + " stages",
            "at most the model's " + std::to_string(model.PipelineUnits()) + " layers");
   }
-  try {
-    StagePartition(plan, model);
-  } catch (const BadInput& refusal) {
-    throw BadInput(where, refusal.what());
-  }
+  PartitionOf(plan, model, FieldPath(where, "partition"));
 }
 
 }  // namespace lockstep::protocol

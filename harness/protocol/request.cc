@@ -24,7 +24,7 @@ Schedule ScheduleFromFields(Fields fields) {
   schedule.stages = fields.Int("stages", 1, kMaxCount);
   schedule.micro_batches = fields.Int("micro_batches", 1, kMaxCount);
   for (const std::string& line : fields.Strings("ranks", {})) {
-    const std::string where = fields.where() + ".ranks[" + std::to_string(schedule.ranks.size()) + "]";
+    const std::string where = fields.Path("ranks[" + std::to_string(schedule.ranks.size()) + "]");
     schedule.ranks.push_back(ParseActions(line, where));
     for (const Action& action : schedule.ranks.back()) {
       if (action.stage >= schedule.stages || action.micro_batch >= schedule.micro_batches) {
@@ -98,13 +98,13 @@ Request RequestFromJson(const nlohmann::json& value, const std::string& where) {
   }
   Request request;
   request.id = fields.String("id");
-  request.workload = WorkloadFromJson(fields.Raw("workload"), where + ".workload");
-  request.plan = PlanFromJson(fields.Raw("plan"), where + ".plan");
+  request.workload = WorkloadFromJson(fields.Raw("workload"), fields.Path("workload"));
+  request.plan = PlanFromJson(fields.Raw("plan"), fields.Path("plan"));
   request.schedule = ScheduleFromFields(fields.Object("schedule"));
   if (fields.Has("evidence")) request.evidence = EvidenceFromFields(fields.Object("evidence"));
   if (fields.Has("checkpoint")) request.checkpoint = CheckpointFromFields(fields.Object("checkpoint"));
   fields.Done();
-  Validate(request.plan, request.workload, where + ".plan");
+  Validate(request.plan, request.workload, fields.Path("plan"));
   const auto lines = static_cast<std::int64_t>(request.schedule.ranks.size());
   if (lines != request.plan.pipeline || request.schedule.stages != request.plan.Stages() ||
       request.schedule.micro_batches != request.plan.micro_batches) {
@@ -123,7 +123,7 @@ Request RequestFromJson(const nlohmann::json& value, const std::string& where) {
 
 Request ReadRequest(const std::filesystem::path& folder) {
   const auto file = folder / "request.json";
-  return RequestFromJson(ReadJson(file), file.string() + ": request");
+  return RequestFromJson(ReadJson(file), file.string());
 }
 
 void WriteRequest(const std::filesystem::path& folder, const Request& request) {

@@ -42,16 +42,16 @@ std::pair<SafetensorsFile::Entry, std::size_t> ParseEntry(const nlohmann::json& 
   fields.Done();
   const std::optional<DType> dtype = DTypeFromName(type_name);
   if (!dtype)
-    fields.Refuse("dtype", "is \"" + type_name + "\"", "an element type of PROTOCOL.md (F64, F32, BF16, ...)");
+    fields.Refuse("dtype", "is \"" + type_name + "\"", "expected an element type of PROTOCOL.md (F64, F32, BF16, ...)");
   if (offsets.size() != 2 || offsets[0] < 0 || offsets[1] < offsets[0] || offsets[1] > std::ssize(data)) {
     fields.Refuse("data_offsets", "are " + ToString(offsets),
-                  "[begin, end] within " + std::to_string(data.size()) + " bytes");
+                  "expected [begin, end] within " + std::to_string(data.size()) + " bytes");
   }
   std::int64_t bytes = 0;
   if (__builtin_mul_overflow(ElementsOf(shape, where), static_cast<std::int64_t>(SizeOf(*dtype)), &bytes) ||
       bytes != offsets[1] - offsets[0]) {
     fields.Refuse("data_offsets", "span " + std::to_string(offsets[1] - offsets[0]) + " bytes",
-                  type_name + " of shape " + ToString(shape));
+                  "expected those of " + type_name + " " + ToString(shape));
   }
   const auto begin = static_cast<std::size_t>(offsets[0]);
   return {{*dtype, shape, data.subspan(begin, static_cast<std::size_t>(bytes))}, begin};
@@ -66,23 +66,24 @@ void CheckCoverage(std::vector<std::pair<std::size_t, std::pair<std::size_t, std
     const auto& [stop, tensor] = rest;
     if (begin != end) {
       throw BadInput(name + ": " + tensor, begin < end ? "overlaps the tensor before it" : "a hole stands before it",
-                     "data_offsets that begin at " + std::to_string(end));
+                     "expected data_offsets that begin at " + std::to_string(end));
     }
     end = stop;
   }
   if (end != size) {
     throw BadInput(name, std::to_string(size - end) + " bytes belong to no tensor",
-                   "data that ends with the last tensor");
+                   "expected data that ends with the last tensor");
   }
 }
 
 // The header's text, checked for length and place.
 std::string HeaderOf(std::span<const std::byte> bytes, const std::string& name) {
-  if (bytes.size() < kPrefix) throw BadInput(name, "holds " + std::to_string(bytes.size()) + " bytes", "at least 8");
+  if (bytes.size() < kPrefix)
+    throw BadInput(name, "holds " + std::to_string(bytes.size()) + " bytes", "expected at least 8");
   const std::uint64_t length = LittleEndian64(bytes);
   if (length > kMaxHeader || length > bytes.size() - kPrefix) {
     throw BadInput(name, "header length " + std::to_string(length) + " is more than the file or 100 MB",
-                   "a whole safetensors file");
+                   "expected a whole safetensors file");
   }
   std::string header(reinterpret_cast<const char*>(bytes.data()) + kPrefix, length);
   if (header.empty() || header.front() != '{') throw BadInput(name, "the header does not start with '{'");
@@ -108,9 +109,10 @@ void SafetensorsFile::Impl::Parse(std::span<const std::byte> bytes) {
   for (const auto& [key, value] : header.items()) {
     const std::string where = name + ": " + key;
     if (key == "__metadata__") {
-      if (!value.is_object()) throw BadInput(where, "is not an object", "an object of strings");
+      if (!value.is_object()) throw BadInput(where, "is not an object", "expected an object of strings");
       for (const auto& [word, content] : value.items()) {
-        if (!content.is_string()) throw BadInput(where + "." + word, "is not a string", "an object of strings");
+        if (!content.is_string())
+          throw BadInput(where + "." + word, "is not a string", "expected an object of strings");
         metadata[word] = content.get<std::string>();
       }
       continue;

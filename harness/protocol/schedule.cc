@@ -73,6 +73,7 @@ std::vector<Action> ParseActions(const std::string& line, const std::string& whe
     while (!text.empty() && text.back() == ' ') text.pop_back();
     actions.push_back(ParseAction(text, where));
     begin = end + 1;
+    if (begin == line.size()) throw BadInput(where, "ends in a comma", "expected actions separated by commas");
   }
   return actions;
 }

@@ -3,9 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <numbers>
-
 #include <nlohmann/json.hpp>
+#include <numbers>
 
 #include "harness/protocol/bad_input.h"
 #include "harness/protocol/fields.h"
@@ -125,7 +124,8 @@ void ValidateModel(const Model& model, const std::string& where) {
     }
     for (const std::int64_t size : model.sizes) {
       if (size < 1 || size > kMaxExtent) {
-        throw BadInput(where + ".sizes", "holds " + std::to_string(size), "expected 1 to " + std::to_string(kMaxExtent));
+        throw BadInput(where + ".sizes", "holds " + std::to_string(size),
+                       "expected 1 to " + std::to_string(kMaxExtent));
       }
     }
     return;
@@ -176,25 +176,18 @@ std::string_view NameOf(Activation activation) { return NameIn(kActivations, act
 std::string_view NameOf(LossKind kind) { return NameIn(kLosses, kind); }
 std::string_view NameOf(DataKind kind) { return NameIn(kData, kind); }
 
-Precision PrecisionFrom(Fields& fields, const std::string& key) {
-  return ChoiceIn(kPrecisions, fields, key, Precision::kF32);
-}
-OptimizerKind OptimizerKindFrom(Fields& fields, const std::string& key) {
-  return ChoiceIn(kOptimizers, fields, key, OptimizerKind::kSgd);
-}
-
 Workload WorkloadFromJson(const nlohmann::json& value, const std::string& where) {
   static const nlohmann::json kEmpty = nlohmann::json::object();
   Fields fields(value, where);
   const auto table = [&](const std::string& key) {
-    return fields.Has(key) ? fields.Object(key) : Fields(kEmpty, where + ": " + key);
+    return fields.Has(key) ? fields.Object(key) : Fields(kEmpty, fields.Path(key));
   };
   Workload workload;
   workload.model = ModelFrom(table("model"));
   workload.optimizer = OptimizerFrom(table("optimizer"));
   workload.data = DataFrom(table("data"));
   Fields training = table("training");
-  workload.precision = PrecisionFrom(training, "precision");
+  workload.precision = ChoiceIn(kPrecisions, training, "precision", Precision::kF32);
   workload.global_batch = training.Int("global_batch", 1, kMaxExtent, 8);
   workload.steps = training.Int("steps", 1, kMaxSteps, 3);
   workload.seed = static_cast<std::uint64_t>(training.Int("seed", 0, std::numeric_limits<std::int64_t>::max(), 1));
@@ -237,11 +230,11 @@ nlohmann::json WorkloadToJson(const Workload& workload) {
 Workload ReadWorkloadToml(const std::filesystem::path& path) { return WorkloadFromJson(ReadToml(path), path.string()); }
 
 void Validate(const Workload& workload, const std::string& where) {
-  const std::string at = where + (where.find(": ") == std::string::npos ? ": " : ".");
-  ValidateModel(workload.model, at + "model");
-  ValidateOptimizer(workload.optimizer, at + "optimizer");
-  if (workload.global_batch < 1) throw BadInput(at + "training.global_batch", "is below 1", "expected 1 or more");
-  if (workload.steps < 1) throw BadInput(at + "training.steps", "is below 1", "expected 1 or more");
+  ValidateModel(workload.model, FieldPath(where, "model"));
+  ValidateOptimizer(workload.optimizer, FieldPath(where, "optimizer"));
+  if (workload.global_batch < 1)
+    throw BadInput(FieldPath(where, "training.global_batch"), "is below 1", "expected 1 or more");
+  if (workload.steps < 1) throw BadInput(FieldPath(where, "training.steps"), "is below 1", "expected 1 or more");
 }
 
 double LearningRate(const Optimizer& optimizer, std::int64_t step) {
@@ -251,8 +244,8 @@ double LearningRate(const Optimizer& optimizer, std::int64_t step) {
   if (optimizer.cosine_steps <= 0) return optimizer.learning_rate;
   const double done = std::min(1.0, static_cast<double>(step - optimizer.warmup_steps) /
                                         static_cast<double>(optimizer.cosine_steps - optimizer.warmup_steps));
-  return optimizer.minimum_learning_rate + (optimizer.learning_rate - optimizer.minimum_learning_rate) / 2 *
-                                               (1 + std::cos(std::numbers::pi * done));
+  return optimizer.minimum_learning_rate +
+         (optimizer.learning_rate - optimizer.minimum_learning_rate) / 2 * (1 + std::cos(std::numbers::pi * done));
 }
 
 double ModelFlops(const Model& model, double tokens) {
