@@ -1,0 +1,40 @@
+// tp.missing_input_all_reduce: A column-parallel layer does not sum its input's gradient over the tensor ranks.
+#include "suites/faults/fault.h"
+#include "suites/faults/forwarding_communicator.h"
+#include "suites/faults/replace.h"
+
+namespace lockstep::faults {
+namespace {
+
+class Layers : public trainer::LayerFactory {
+ public:
+  using LayerFactory::LayerFactory;
+  std::unique_ptr<trainer::Layer> MakeColumnParallel(const trainer::LinearSpec& spec) override {
+    if (spec.group == nullptr) return LayerFactory::MakeColumnParallel(spec);
+    if (!silent_) silent_ = std::make_unique<NoAllReduce>(*spec.group);
+    trainer::LinearSpec changed = spec;
+    changed.group = silent_.get();
+    return LayerFactory::MakeColumnParallel(changed);
+  }
+
+ private:
+  std::unique_ptr<NoAllReduce> silent_;
+};
+
+}  // namespace
+
+extern const Fault fault_tp_missing_input_all_reduce;
+const Fault fault_tp_missing_input_all_reduce{
+    .name = "tp.missing_input_all_reduce",
+    .kind = "tensor",
+    .mechanism = "A column-parallel layer does not sum its input's gradient over the tensor ranks.",
+    .met_in = "torchtitan#3412",
+    .case_id = "tp.even/tp=2",
+    .check = "replicas",
+    .step = 1,
+    .phase = "reduction",
+    .tensor = "",
+    .diagnosis = "",
+    .make = Make<ReplaceLayers<Layers>>};
+
+}  // namespace lockstep::faults
