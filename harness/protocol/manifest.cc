@@ -68,11 +68,7 @@ Manifest ReadManifest(const std::filesystem::path& file) {
   manifest.file = file;
   manifest.name = fields.String("name");
   manifest.summary = fields.String("summary", "");
-  manifest.protocol = static_cast<int>(fields.Int("protocol", 0, 1 << 20));
-  if (manifest.protocol != kProtocolVersion) {
-    fields.Refuse("protocol", "is " + std::to_string(manifest.protocol),
-                  "expected " + std::to_string(kProtocolVersion));
-  }
+  RequireProtocol(fields, kProtocolVersion);
   manifest.describe = fields.Strings("describe", {});
   manifest.launch = fields.Strings("launch", {});
   manifest.faulty_launch = fields.Strings("faulty_launch", {});
@@ -143,7 +139,7 @@ std::string WhyUnsupported(const Capabilities& can, const Workload& workload, co
       own ? "" : named("loss", NameOf(model.loss), can.losses),
       named("optimizer", NameOf(workload.optimizer.kind), can.optimizers),
       named("precision", NameOf(workload.precision), can.precisions),
-      plan.pipeline > 1 ? named("schedule", plan.schedule, can.schedules) : "",
+      plan.pipeline > 1 && !Holds(can.schedules, "any") ? named("schedule", plan.schedule, can.schedules) : "",
       degree("data-parallel degree", plan.data, can.max_data),
       degree("tensor-parallel degree", plan.tensor, can.max_tensor),
       degree("pipeline-parallel degree", plan.pipeline, can.max_pipeline),

@@ -1,6 +1,6 @@
 // lockstep-trainer-kokkos-faulty: the reference trainer with one fault switched on.
 //
-//   lockstep-trainer-kokkos-faulty --faults              the catalogue as JSON
+//   lockstep-trainer-kokkos-faulty --list-faults              the catalogue as JSON
 //   lockstep-trainer-kokkos-faulty --fault NAME ...      the rest as for lockstep-trainer-kokkos
 #include <cstdio>
 #include <cstring>
@@ -31,12 +31,12 @@ nlohmann::json Catalogue() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc == 2 && std::strcmp(argv[1], "--faults") == 0) {
+  if (argc == 2 && std::strcmp(argv[1], "--list-faults") == 0) {
     std::printf("%s\n", Catalogue().dump(2).c_str());
     return 0;
   }
   if (argc < 3 || std::strcmp(argv[1], "--fault") != 0) {
-    std::fprintf(stderr, "lockstep-trainer-kokkos-faulty: expected --faults, or --fault NAME and requests\n");
+    std::fprintf(stderr, "lockstep-trainer-kokkos-faulty: expected --list-faults, or --fault NAME and requests\n");
     return 2;
   }
   for (const lockstep::faults::Fault* fault : lockstep::faults::AllFaults()) {
