@@ -1,0 +1,68 @@
+#include "suites/conformance/lockstep_command.h"
+
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <cstdio>
+#include <stdexcept>
+
+#include "harness/protocol/files.h"
+
+namespace lockstep::conformance {
+
+Outcome Run(const std::string& program, const std::vector<std::string>& arguments) {
+  std::string command = std::string(LOCKSTEP_BINARY_DIR) + "/bin/" + program;
+  for (const std::string& argument : arguments) command += " '" + argument + "'";
+  command += " 2>&1";
+  std::FILE* pipe = ::popen(command.c_str(), "r");
+  if (pipe == nullptr) throw std::runtime_error("can't run " + command);
+  Outcome outcome;
+  std::array<char, 4096> block{};
+  while (const std::size_t got = std::fread(block.data(), 1, block.size(), pipe))
+    outcome.output.append(block.data(), got);
+  const int status = ::pclose(pipe);
+  outcome.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  return outcome;
+}
+
+std::filesystem::path OutputFolder(const std::string& name) {
+  const auto folder = std::filesystem::path(LOCKSTEP_BINARY_DIR) / "conformance" / TestName(name);
+  std::filesystem::remove_all(folder);
+  std::filesystem::create_directories(folder);
+  return folder;
+}
+
+protocol::Record ReadRecord(const std::filesystem::path& folder) {
+  const auto file = folder / "record.json";
+  return protocol::RecordFromJson(protocol::ReadJson(file), file.string());
+}
+
+std::string Failures(const protocol::Record& record) {
+  std::string lines;
+  for (const protocol::CaseResult& result : record.cases) {
+    const bool held = result.status == protocol::Status::kPass || result.status == protocol::Status::kWaived ||
+                      result.status == protocol::Status::kUnsupported;
+    if (!held) lines += result.id + ": " + std::string(NameOf(result.status)) + ": " + result.reason + "\n";
+  }
+  return lines;
+}
+
+std::string TestName(const std::string& name) {
+  std::string safe = name;
+  std::replace_if(
+      safe.begin(), safe.end(), [](unsigned char c) { return !std::isalnum(c); }, '_');
+  return safe;
+}
+
+std::vector<std::string> TomlStems(const std::filesystem::path& folder) {
+  std::vector<std::string> stems;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    if (entry.path().extension() == ".toml") stems.push_back(entry.path().stem().string());
+  }
+  std::sort(stems.begin(), stems.end());
+  return stems;
+}
+
+}  // namespace lockstep::conformance

@@ -1,0 +1,36 @@
+// Runs the command line that users run, and reads the record that it leaves. Nothing of the harness is linked into the
+// conformance tests but the record's reader: they see what a user sees.
+#pragma once
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "harness/protocol/record.h"
+
+namespace lockstep::conformance {
+
+struct Outcome {
+  int exit_code = -1;
+  std::string output;  // standard output and standard error
+};
+
+// `build/bin/PROGRAM ARGUMENTS`, waited for.
+Outcome Run(const std::string& program, const std::vector<std::string>& arguments);
+
+// A folder of this test's own under the build folder, emptied.
+std::filesystem::path OutputFolder(const std::string& name);
+
+protocol::Record ReadRecord(const std::filesystem::path& folder);
+
+// The cases that did not hold, a line each with their reason.
+std::string Failures(const protocol::Record& record);
+
+// A name that GoogleTest takes for a parameter: letters, digits and underscores.
+std::string TestName(const std::string& name);
+
+// Stems of a folder's .toml files, sorted.
+std::vector<std::string> TomlStems(const std::filesystem::path& folder);
+
+}  // namespace lockstep::conformance
