@@ -1,7 +1,6 @@
 #include "harness/launch/attempt.h"
 
 #include <poll.h>
-#include <sys/pidfd.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -93,14 +92,33 @@ void Attempt::Update() {
   bytes_ = bytes;
 }
 
-// A pid is watched only when it is one of ours: a trainer may see other numbers than we do (containers).
+// A pid is watched only when it is one of ours: a trainer may see other numbers than we do (containers). A rank that
+// died before we looked has left no process with its pid, and none that its launcher calls by its rank.
 void Attempt::WatchProcess(std::int64_t rank, std::int64_t pid) {
   RankProcess& process = processes_[rank];
   if (process.pid == pid) return;
   if (process.fd >= 0) close(process.fd);
   process = {};
   process.pid = static_cast<pid_t>(pid);
-  if (tree_ && pid > 1 && tree_->Belongs(process.pid)) process.fd = pidfd_open(process.pid, 0);
+  if (!tree_ || pid <= 1) return;
+  const std::set<pid_t> members = tree_->Members();
+  if (members.contains(process.pid)) {
+    process.fd = OpenPidfd(process.pid);
+    if (process.fd < 0) NoteDeath(rank, &process, {});  // between the look and the call
+    return;
+  }
+  const ProcessState state = Inspect(process.pid);
+  const bool elsewhere = std::any_of(members.begin(), members.end(), [&](pid_t each) { return RankOf(each) == rank; });
+  if (!state.Alive() && !elsewhere) NoteDeath(rank, &process, state);
+}
+
+void Attempt::NoteDeath(std::int64_t rank, RankProcess* process, const ProcessState& state) {
+  if (state.status) process->status = *state.status;  // while it is a zombie; its parent may have been faster
+  process->dead = true;
+  requests_.back().Update();
+  if (Finished(rank)) return;
+  process->death_order = ++deaths_;
+  if (deaths_ == 1) first_death_ = Clock::now();
 }
 
 bool Attempt::Finished(std::int64_t rank) const {
@@ -113,15 +131,9 @@ void Attempt::LookForDeaths() {
     if (process.fd < 0) continue;
     pollfd fd{process.fd, POLLIN, 0};
     if (poll(&fd, 1, 0) <= 0) continue;
-    const auto status = Inspect(process.pid).status;  // while it is a zombie; its parent may have been faster
-    if (status) process.status = *status;
     close(process.fd);
     process.fd = -1;
-    process.dead = true;
-    requests_.back().Update();
-    if (Finished(rank)) continue;
-    process.death_order = ++deaths_;
-    if (deaths_ == 1) first_death_ = Clock::now();
+    NoteDeath(rank, &process, Inspect(process.pid));
   }
 }
 

@@ -49,6 +49,7 @@ class Attempt {
  private:
   void Update();
   void WatchProcess(std::int64_t rank, std::int64_t pid);
+  void NoteDeath(std::int64_t rank, RankProcess* process, const ProcessState& state);
   void LookForDeaths();
   bool Finished(std::int64_t rank) const;  // done with the last request, without an error
   std::string PassedDeadline();

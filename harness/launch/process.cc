@@ -4,8 +4,8 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/pidfd.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -114,6 +114,9 @@ ProcessState Inspect(pid_t pid) {
   return result;
 }
 
+// glibc 2.36 declares its own without C linkage.
+int OpenPidfd(pid_t pid) { return static_cast<int>(syscall(SYS_pidfd_open, pid, 0)); }
+
 std::optional<std::int64_t> RankOf(pid_t pid) {
   std::istringstream variables(EnvironmentOf(pid));
   std::string variable;
@@ -154,7 +157,7 @@ ProcessTree::ProcessTree(const Command& command) {
     if (root_ > 0) waitpid(root_, nullptr, 0);
     throw protocol::BadInput(command.arguments.empty() ? "command" : command.arguments[0], strerror(code));
   }
-  root_fd_ = pidfd_open(root_, 0);
+  root_fd_ = OpenPidfd(root_);
   known_.insert(root_);
 }
 

@@ -34,6 +34,9 @@ ProcessState Inspect(pid_t pid);
 // The rank that its launcher gave a process (Open MPI, Slurm or torchrun variables), where it can be read.
 std::optional<std::int64_t> RankOf(pid_t pid);
 
+// A descriptor that is readable when the process has ended; -1 where there is none.
+int OpenPidfd(pid_t pid);
+
 class ProcessTree {
  public:
   struct Command {

@@ -148,7 +148,7 @@ TEST_F(Launcher, EndsAnOrphanInASessionOfItsOwn) {
 }
 
 TEST_F(Launcher, GivesUpOnATrainerThatNeverStarts) {
-  const std::vector<RunEnd> ends = Run({"unborn1", "unborn2", "unborn3", "unborn_4", "unborn_5"});
+  const std::vector<RunEnd> ends = Run({"unborn_1", "unborn_2", "unborn_3", "unborn_4", "unborn_5"});
   ASSERT_EQ(ends.size(), 5u);
   for (const RunEnd& end : ends) {
     EXPECT_EQ(end.kind, EndKind::kError);
