@@ -26,6 +26,11 @@ struct Options {
   std::int64_t memory_bytes = 0;
 };
 
+std::string OneLine(std::string text) {
+  std::replace(text.begin(), text.end(), '\n', ' ');
+  return text;
+}
+
 // Exit code when the command line ends the program, nullopt to go on.
 std::optional<int> ParseOptions(int argc, char** argv, const Backend& backend, Options& options) {
   CLI::App app{"Trains as request folders say and leaves evidence in them (harness/protocol/PROTOCOL.md).\n" +
@@ -39,7 +44,9 @@ std::optional<int> ParseOptions(int argc, char** argv, const Backend& backend, O
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : kBadInput;
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+    std::fprintf(stderr, "%s; see --help\n", OneLine(error.what()).c_str());
+    return kBadInput;
   }
   if (options.describe) {
     std::puts(protocol::CapabilitiesToJson(Describe(backend.name)).dump(2).c_str());
@@ -66,11 +73,6 @@ Prepared Prepare(const std::filesystem::path& folder, const device::Communicator
   Refuse(prepared.request, Describe(name), where);
   prepared.inputs = protocol::ReadInputs(folder, prepared.request.workload);
   return prepared;
-}
-
-std::string OneLine(std::string text) {
-  std::replace(text.begin(), text.end(), '\n', ' ');
-  return text;
 }
 
 // Runs one request; true when done, false when it was refused (by all ranks together, said by the first).

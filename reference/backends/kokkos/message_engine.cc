@@ -47,6 +47,11 @@ void Operation::Wait() {
   if (!error_.empty()) throw device::CommunicationError(error_);
 }
 
+bool Operation::Done() {
+  const std::lock_guard lock(engine_.mutex_);
+  return done_;
+}
+
 bool Operation::Collect() {
   if (requests_.empty()) return false;
   int count = 0;

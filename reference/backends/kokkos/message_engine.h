@@ -45,6 +45,7 @@ class Operation final : public device::Work {
 
   // Blocks the program's thread until the operation has ended. Throws what ended it.
   void Wait() override;
+  bool Done() override;  // the operation has ended; Wait() says how
 
  private:
   friend class MessageEngine;
