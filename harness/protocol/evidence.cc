@@ -5,156 +5,104 @@
 #include <set>
 
 #include "harness/protocol/bad_input.h"
-#include "harness/protocol/fields.h"
+#include "harness/protocol/evidence_files.h"
 #include "harness/protocol/files.h"
+#include "harness/protocol/slice_rows.h"
 
 namespace lockstep::protocol {
 namespace {
 
-constexpr std::int64_t kMax = INT64_MAX;
-constexpr std::uint64_t kMaxEvents = std::uint64_t{4} << 30;
+constexpr std::uint64_t kMaxEvents = std::uint64_t{4} << 30;  // bytes: long trainings leave many lines
 
-template <typename E>
-E EnumByName(Fields& fields, const std::string& key, const std::vector<E>& values) {
-  std::vector<std::string> names;
-  for (const E value : values) names.emplace_back(NameOf(value));
-  const std::string name = fields.Choice(key, names, "");
-  return values[static_cast<std::size_t>(std::find(names.begin(), names.end(), name) - names.begin())];
-}
-
-EffectivePlan ReadEffective(Fields fields) {
-  EffectivePlan effective;
-  effective.plan = PlanFromJson(fields.Raw("plan"), fields.where() + ".plan");
-  Fields at = fields.Object("at");
-  effective.at = {at.Int("data", 0, kMax), at.Int("tensor", 0, kMax), at.Int("pipeline", 0, kMax)};
-  effective.precision =
-      EnumByName<Precision>(fields, "precision", {Precision::kF64, Precision::kF32, Precision::kBF16});
-  effective.optimizer = EnumByName<OptimizerKind>(
-      fields, "optimizer", {OptimizerKind::kSgd, OptimizerKind::kMomentum, OptimizerKind::kAdamW});
-  effective.clip_norm = fields.Number("clip_norm");
-  effective.devices = fields.Ints("devices");
-  return effective;
-}
-
-Hello ReadHello(const std::filesystem::path& file) {
-  const nlohmann::json value = ReadJson(file);
-  Fields fields(value, file.string() + ": hello");
-  Hello hello;
-  if (const auto version = fields.Int("protocol", 0, kMax); version != kProtocolVersion) {
-    fields.Refuse("protocol", "is " + std::to_string(version), "expected " + std::to_string(kProtocolVersion));
-  }
-  hello.rank = fields.Int("rank", 0, kMax);
-  hello.world_size = fields.Int("world_size", 1, kMax);
-  hello.pid = fields.Int("pid", 1, kMax);
-  hello.host = fields.String("host");
-  Fields device = fields.Object("device");
-  hello.device_kind = device.Choice("kind", {"host", "gpu", "virtual"}, "");
-  hello.device_name = device.String("name");
-  hello.trainer = fields.String("trainer");
-  hello.version = fields.String("version");
-  if (fields.Has("libraries")) {
-    Fields libraries = fields.Object("libraries");
-    for (const auto& [name, version] : value["libraries"].items()) hello.libraries[name] = libraries.String(name);
-  }
-  hello.effective = ReadEffective(fields.Object("effective"));
-  return hello;
-}
-
-std::optional<double> OptionalNumber(Fields& fields, const std::string& key) {
-  if (!fields.Has(key) || fields.Raw(key).is_null()) return std::nullopt;
-  return fields.Number(key);
-}
-
-double Seconds(Fields& fields, const std::string& key) {
-  const double seconds = fields.Number(key, 0.0);
-  if (!(seconds >= 0)) fields.Refuse(key, "is " + NumberToJson(seconds).dump(), "expected seconds, at least 0");
-  return seconds;
-}
-
-StepEvent ReadStepEvent(Fields& fields) {
-  StepEvent event;
-  event.step = fields.Int("step", 1, kMax);
-  event.loss = OptionalNumber(fields, "loss");
-  event.gradient_norm = OptionalNumber(fields, "gradient_norm");
-  event.learning_rate = OptionalNumber(fields, "learning_rate");
-  event.valid_tokens = fields.Int("valid_tokens", 0, kMax);
-  event.wall_seconds = Seconds(fields, "wall_seconds");
-  event.busy_seconds = Seconds(fields, "busy_seconds");
-  event.idle_seconds = Seconds(fields, "idle_seconds");
-  return event;
-}
-
-void ReadEvents(const std::filesystem::path& file, RankEvidence* rank) {
-  const std::string text = ReadTextFile(file, kMaxEvents);
-  if (!text.empty() && text.back() != '\n') throw BadInput(file.string(), "ends within a line", "expected whole lines");
-  std::size_t begin = 0;
-  for (std::int64_t number = 1; begin < text.size(); ++number) {
-    const std::size_t end = text.find('\n', begin);
-    const std::string where = file.string() + ": line " + std::to_string(number);
-    const nlohmann::json value = ParseJson(text.substr(begin, end - begin), where);
-    Fields fields(value, where);
-    const std::string kind = fields.String("event");
-    if (kind == "step") {
-      rank->steps.push_back(ReadStepEvent(fields));
-    } else if (kind == "micro_batch") {
-      rank->micro_batches.push_back({fields.Int("step", 1, kMax), fields.Int("micro_batch", 0, kMax),
-                                     fields.Ints("samples"), fields.Int("valid_tokens", 0, kMax)});
+void CheckHello(const Hello& hello, std::int64_t rank, std::int64_t world_size, const std::string& where) {
+  const auto refuse = [&](const std::string& field, std::int64_t is, std::int64_t expected) {
+    if (is != expected) {
+      throw BadInput(where + ": " + field, "is " + std::to_string(is), "expected " + std::to_string(expected));
     }
-    begin = end + 1;
-  }
+  };
+  refuse("rank", hello.rank, rank);
+  refuse("world_size", hello.world_size, world_size);
 }
 
-Done ReadDone(const std::filesystem::path& file) {
-  const nlohmann::json value = ReadJson(file);
-  Fields fields(value, file.string() + ": done");
-  Done done;
-  done.steps = fields.Int("steps", 0, kMax);
-  if (fields.Has("memory")) {
-    Fields memory = fields.Object("memory");
-    if (memory.Has("categories")) {
-      Fields categories = memory.Object("categories");
-      for (const auto& [name, bytes] : value["memory"]["categories"].items()) {
-        done.memory.categories[name] = categories.Int(name, 0, kMax);
-      }
-    }
-    done.memory.peak_bytes = memory.Int("peak_bytes", 0, kMax, 0);
-    done.memory.capacity_bytes = memory.Int("capacity_bytes", 0, kMax, 0);
-  }
-  done.wall_seconds = Seconds(fields, "wall_seconds");
-  done.busy_seconds = Seconds(fields, "busy_seconds");
-  done.idle_seconds = Seconds(fields, "idle_seconds");
-  if (fields.Has("error") && !fields.Raw("error").is_null()) done.error = fields.String("error");
-  return done;
-}
-
-void CheckRank(const RankEvidence& evidence, std::int64_t rank, const Request& request, const std::string& where) {
-  const std::int64_t world = request.plan.WorldSize();
-  if (evidence.hello.rank != rank || evidence.hello.world_size != world) {
-    throw BadInput(
-        where + "/hello.json",
-        "is of rank " + std::to_string(evidence.hello.rank) + " of " + std::to_string(evidence.hello.world_size),
-        "expected rank " + std::to_string(rank) + " of " + std::to_string(world));
-  }
-  if (evidence.done->error) throw BadInput(where + "/done.json: done.error", *evidence.done->error);
-  const std::int64_t first = request.checkpoint.resume_step + 1, steps = request.workload.steps;
-  std::int64_t next = first;
+// Every step from the first to the last, in order, each with what is required of this rank.
+void CheckSteps(const RankEvidence& evidence, const Request& request, const std::string& where) {
+  const Hello& hello = evidence.hello;
+  const bool last_stage = hello.effective.at.pipeline == hello.effective.plan.pipeline - 1;
+  std::int64_t next = request.checkpoint.resume_step + 1;
   for (const StepEvent& event : evidence.steps) {
-    const std::string field = where + "/events.jsonl: step " + std::to_string(event.step);
-    if (event.step != next) throw BadInput(field, "is out of order", "expected step " + std::to_string(next));
-    if (!event.gradient_norm) throw BadInput(field + ".gradient_norm", "is missing");
-    if (!event.learning_rate) throw BadInput(field + ".learning_rate", "is missing");
-    const bool last_stage = evidence.hello.effective.at.pipeline == (request.plan.Stages() - 1) % request.plan.pipeline;
-    if (last_stage && !event.loss) throw BadInput(field + ".loss", "is missing", "required of ranks of the last stage");
+    const std::string at = where + ": step " + std::to_string(event.step);
+    if (event.step != next) throw BadInput(at, "is out of order", "expected step " + std::to_string(next));
+    if (!event.gradient_norm) throw BadInput(at + ".gradient_norm", "is missing", "required of all ranks");
+    if (!event.learning_rate) throw BadInput(at + ".learning_rate", "is missing", "required of all ranks");
+    if (last_stage && !event.loss) throw BadInput(at + ".loss", "is missing", "required of ranks of the last stage");
     ++next;
   }
-  if (next != steps + 1) {
-    throw BadInput(where + "/events.jsonl", "has steps " + std::to_string(first) + " to " + std::to_string(next - 1),
-                   "expected steps to " + std::to_string(steps));
+  if (next != request.workload.steps + 1) {
+    throw BadInput(where, "ends after step " + std::to_string(next - 1),
+                   "expected steps to " + std::to_string(request.workload.steps));
   }
-  if (evidence.done->steps != steps) {
-    throw BadInput(where + "/done.json: done.steps", "is " + std::to_string(evidence.done->steps),
-                   "expected " + std::to_string(steps));
+}
+
+// The step files that the request asks for; their content is looked at when it is needed.
+void CheckStepFiles(const std::filesystem::path& folder, const Request& request) {
+  const EvidenceWanted& wanted = request.evidence;
+  if (!wanted.gradients && !wanted.clipped_gradients && !wanted.parameters && !wanted.optimizer_state) return;
+  const std::int64_t first = request.checkpoint.resume_step;
+  for (std::int64_t step = first; step <= request.workload.steps; ++step) {
+    if (step != first && step % wanted.every != 0) continue;
+    if (step == first && !wanted.parameters && !wanted.optimizer_state) continue;  // it holds nothing else
+    if (!std::filesystem::exists(folder / StepFileName(step))) {
+      throw BadInput((folder / StepFileName(step)).string(), "no such file", "expected the tensors of this step");
+    }
   }
+}
+
+RankEvidence ReadRank(const std::filesystem::path& folder, std::int64_t rank, const Request& request) {
+  const std::filesystem::path hello = folder / "hello.json", events = folder / "events.jsonl",
+                              done = folder / "done.json";
+  RankEvidence evidence;
+  evidence.hello = HelloFromJson(ReadJson(hello), hello.string());
+  CheckHello(evidence.hello, rank, request.plan.WorldSize(), hello.string());
+  evidence.done = DoneFromJson(ReadJson(done), done.string());
+  if (evidence.done->error) throw BadInput(done.string() + ": error", "the rank gave up: " + *evidence.done->error);
+  if (evidence.done->steps != request.workload.steps) {
+    throw BadInput(done.string() + ": steps", "is " + std::to_string(evidence.done->steps),
+                   "expected " + std::to_string(request.workload.steps));
+  }
+  EventsFromText(ReadTextFile(events, kMaxEvents), events.string(), evidence);
+  CheckSteps(evidence, request, events.string());
+  CheckStepFiles(folder, request);
+  return evidence;
+}
+
+// A rank more than the plan has is as wrong as one too few.
+void CheckNoFurtherRank(const std::filesystem::path& request_folder, std::int64_t world_size) {
+  std::set<std::filesystem::path> expected;
+  for (std::int64_t rank = 0; rank < world_size; ++rank) expected.insert(RankFolder(request_folder, rank).filename());
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(request_folder / "evidence", error)) {
+    const std::filesystem::path name = entry.path().filename();
+    if (name.string().starts_with("rank_") && !expected.contains(name)) {
+      throw BadInput(entry.path().string(), "no rank of this plan",
+                     "expected rank_00000 to " + expected.rbegin()->string());
+    }
+  }
+}
+
+// Copies a part into `whole` where nothing stands yet; counts what it filled.
+std::int64_t FillUncovered(const std::vector<double>& part, const Slice& slice, std::vector<double>& whole,
+                           std::vector<bool>& covered) {
+  std::int64_t filled = 0;
+  ForEachRow(slice, [&](std::int64_t to, std::int64_t from, std::int64_t count) {
+    for (std::int64_t i = 0; i < count; ++i) {
+      const auto target = static_cast<std::size_t>(to + i);
+      if (covered[target]) continue;
+      covered[target] = true;
+      whole[target] = part[static_cast<std::size_t>(from + i)];
+      ++filled;
+    }
+  });
+  return filled;
 }
 
 }  // namespace
@@ -164,22 +112,17 @@ RunEvidence RunEvidence::Read(const std::filesystem::path& request_folder, const
   run.folder_ = request_folder;
   run.request_ = request;
   for (std::int64_t rank = 0; rank < request.plan.WorldSize(); ++rank) {
-    const auto folder = RankFolder(request_folder, rank);
-    RankEvidence evidence;
-    evidence.hello = ReadHello(folder / "hello.json");
-    ReadEvents(folder / "events.jsonl", &evidence);
-    evidence.done = ReadDone(folder / "done.json");
-    CheckRank(evidence, rank, request, folder.string());
-    run.ranks_.push_back(std::move(evidence));
+    run.ranks_.push_back(ReadRank(RankFolder(request_folder, rank), rank, request));
   }
+  CheckNoFurtherRank(request_folder, request.plan.WorldSize());
   return run;
 }
 
 const SafetensorsFile& RunEvidence::Step(std::int64_t rank, std::int64_t step) const {
-  auto& file = files_[{rank, step}];
-  if (!file)
-    file = std::make_shared<SafetensorsFile>(SafetensorsFile::Open(RankFolder(folder_, rank) / StepFileName(step)));
-  return *file;
+  const auto found = files_.find({rank, step});
+  if (found != files_.end()) return *found->second;
+  auto file = std::make_shared<SafetensorsFile>(SafetensorsFile::Open(RankFolder(folder_, rank) / StepFileName(step)));
+  return *files_.emplace(std::pair(rank, step), std::move(file)).first->second;
 }
 
 Slice RunEvidence::SliceOf(std::int64_t rank, std::int64_t step, const std::string& tensor) const {
@@ -187,47 +130,34 @@ Slice RunEvidence::SliceOf(std::int64_t rank, std::int64_t step, const std::stri
   const std::string where = file.name() + ": __metadata__." + tensor;
   const auto found = file.metadata().find(tensor);
   if (found == file.metadata().end()) throw BadInput(where, "is missing", "expected the tensor's slice");
-  const nlohmann::json value = ParseJson(found->second, where);
-  Fields fields(value, where);
-  Slice slice{fields.Ints("global_shape"), fields.Ints("offset"), file.At(tensor).shape};
-  fields.Done();
-  bool inside = slice.offset.size() == slice.global_shape.size() && slice.shape.size() == slice.global_shape.size();
-  for (std::size_t d = 0; inside && d < slice.shape.size(); ++d) {
-    inside =
-        slice.offset[d] >= 0 && slice.global_shape[d] >= 0 && slice.offset[d] <= slice.global_shape[d] - slice.shape[d];
-  }
-  if (!inside) {
-    throw BadInput(
-        where,
-        "puts " + ToString(slice.shape) + " at " + ToString(slice.offset) + " of " + ToString(slice.global_shape),
-        "expected a slice inside the tensor");
-  }
-  return slice;
+  return SliceFromMetadata(found->second, file.At(tensor).shape, where);
 }
 
 std::vector<double> RunEvidence::Gather(std::int64_t step, const std::string& tensor, const Shape& global_shape) const {
-  Tensor whole = Tensor::Zeros(DType::kF64, global_shape);
-  Tensor covered = Tensor::Zeros(DType::kU8, global_shape);
-  for (std::int64_t rank = request_.plan.WorldSize() - 1; rank >= 0; --rank) {  // the lowest rank's counts
+  const std::int64_t elements = ElementCount(global_shape);
+  std::vector<double> whole(static_cast<std::size_t>(elements));
+  std::vector<bool> covered(whole.size(), false);
+  std::int64_t filled = 0;
+  for (std::int64_t rank = 0; rank < request_.plan.WorldSize(); ++rank) {  // ascending: the lowest rank's counts
     const SafetensorsFile& file = Step(rank, step);
     if (!file.Contains(tensor)) continue;
     const Slice slice = SliceOf(rank, step, tensor);
+    const std::string where = file.name() + ": " + tensor;
     if (slice.global_shape != global_shape) {
-      throw BadInput(file.name() + ": __metadata__." + tensor, "has global shape " + ToString(slice.global_shape),
-                     "expected " + ToString(global_shape));
+      throw BadInput(where, "is a slice of " + ToString(slice.global_shape), "expected " + ToString(global_shape));
     }
-    const Tensor part = file.Load(tensor);
-    Insert(Tensor::FromDoubles(DType::kF64, part.shape, part.ToDoubles()), slice, whole);
-    const std::vector<std::byte> ones(static_cast<std::size_t>(part.size()), std::byte{1});
-    Insert(Tensor{DType::kU8, part.shape, ones}, slice, covered);
+    const DType dtype = file.At(tensor).dtype;
+    if (dtype != DType::kF64 && dtype != DType::kF32 && dtype != DType::kF16 && dtype != DType::kBF16) {
+      throw BadInput(where, "is " + std::string(NameOf(dtype)), "expected F64, F32, F16 or BF16");
+    }
+    if (filled < elements) filled += FillUncovered(file.Load(tensor).ToDoubles(), slice, whole, covered);
   }
-  const auto hole = std::find(covered.bytes.begin(), covered.bytes.end(), std::byte{0});
-  if (hole != covered.bytes.end()) {
-    throw BadInput(folder_.string() + ": step " + std::to_string(step) + ": " + tensor,
-                   "is held by no rank at element " + std::to_string(hole - covered.bytes.begin()),
-                   "expected every element of " + ToString(global_shape));
+  if (filled != elements) {
+    const auto hole = std::find(covered.begin(), covered.end(), false) - covered.begin();
+    throw BadInput((folder_ / "evidence").string() + ": step " + std::to_string(step) + ": " + tensor,
+                   "no rank holds element " + std::to_string(hole), "expected all of " + ToString(global_shape));
   }
-  return whole.ToDoubles();
+  return whole;
 }
 
 std::vector<std::string> RunEvidence::TensorNames(std::int64_t step) const {
@@ -244,7 +174,7 @@ double RunEvidence::Loss(std::int64_t step) const {
       if (event.step == step && event.loss) return *event.loss;
     }
   }
-  throw BadInput(folder_.string() + ": step " + std::to_string(step) + ".loss", "is missing");
+  throw BadInput((folder_ / "evidence").string() + ": step " + std::to_string(step) + ".loss", "is missing");
 }
 
 }  // namespace lockstep::protocol

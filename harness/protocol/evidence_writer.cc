@@ -32,6 +32,8 @@ std::string SliceToMetadata(const Slice& slice) {
 EvidenceWriter::EvidenceWriter(const std::filesystem::path& request_folder, std::int64_t rank)
     : folder_(RankFolder(request_folder, rank)) {
   std::error_code error;
+  // What an earlier attempt left would pass for this run's evidence.
+  std::filesystem::remove_all(folder_, error);
   std::filesystem::create_directories(folder_, error);
   events_.open(folder_ / "events.jsonl", std::ios::trunc);
   if (error || !events_) throw BadInput(folder_.string(), "can't be written");

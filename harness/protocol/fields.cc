@@ -182,6 +182,20 @@ void Fields::Done() const {
   }
 }
 
+void RequireKeys(const nlohmann::json& value, const nlohmann::json& complete, const std::string& where) {
+  if (!value.is_object()) throw BadInput(where, "is " + Shown(value), "expected an object");
+  for (const auto& [key, part] : complete.items()) {
+    const auto found = value.find(key);
+    if (found == value.end()) throw BadInput(FieldPath(where, key), "is missing", "expected a value");
+    if (part.is_object()) RequireKeys(*found, part, FieldPath(where, key));
+  }
+}
+
+void RequireProtocol(Fields& fields, int version) {
+  const std::int64_t is = fields.Int("protocol", 0, 1 << 20);
+  if (is != version) fields.Refuse("protocol", "is " + std::to_string(is), "expected " + std::to_string(version));
+}
+
 std::string Nearest(const std::string& word, const std::vector<std::string>& choices) {
   std::string best;
   std::int64_t best_distance = std::numeric_limits<std::int64_t>::max();

@@ -56,6 +56,13 @@ class Fields {
 // "FILE: key", or "FILE: path.key" where `where` already names a field.
 std::string FieldPath(const std::string& where, const std::string& key);
 
+// Refuses `value` where it lacks a key that `complete` has, at any depth: in files that programs write, what is left out
+// must not pass for a default.
+void RequireKeys(const nlohmann::json& value, const nlohmann::json& complete, const std::string& where);
+
+// Reads the field "protocol" and refuses any version but `version`.
+void RequireProtocol(Fields& fields, int version);
+
 // The nearest of `choices` by edit distance, or "" when none is near (distance above a third of the length, plus one).
 std::string Nearest(const std::string& word, const std::vector<std::string>& choices);
 

@@ -92,10 +92,7 @@ nlohmann::json RequestToJson(const Request& request) {
 
 Request RequestFromJson(const nlohmann::json& value, const std::string& where) {
   Fields fields(value, where);
-  const std::int64_t version = fields.Int("protocol", 0, 1 << 20);
-  if (version != kProtocolVersion) {
-    fields.Refuse("protocol", "is " + std::to_string(version), "expected " + std::to_string(kProtocolVersion));
-  }
+  RequireProtocol(fields, kProtocolVersion);
   Request request;
   request.id = fields.String("id");
   request.workload = WorkloadFromJson(fields.Raw("workload"), fields.Path("workload"));
@@ -104,6 +101,7 @@ Request RequestFromJson(const nlohmann::json& value, const std::string& where) {
   if (fields.Has("evidence")) request.evidence = EvidenceFromFields(fields.Object("evidence"));
   if (fields.Has("checkpoint")) request.checkpoint = CheckpointFromFields(fields.Object("checkpoint"));
   fields.Done();
+  RequireKeys(value, RequestToJson(request), where);
   Validate(request.plan, request.workload, fields.Path("plan"));
   const auto lines = static_cast<std::int64_t>(request.schedule.ranks.size());
   if (lines != request.plan.pipeline || request.schedule.stages != request.plan.Stages() ||
