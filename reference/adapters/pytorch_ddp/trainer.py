@@ -11,6 +11,7 @@ over the global batch; otherwise it is a mean of means, which is reported as it 
 
 import argparse
 import contextlib
+import importlib
 import importlib.metadata
 import json
 import logging
@@ -369,9 +370,11 @@ def main():
     arguments = parser.parse_args()
     if arguments.describe:
         print(json.dumps(DESCRIBE))
-    elif not arguments.requests:
+        return
+    if not arguments.requests:
         parser.error("no request")
-    elif arguments.world_size is not None and arguments.world_size > 1:
+    importlib.import_module("torch._dynamo")  # torch.optim's first step would: seconds, once a rank and on the clock
+    if arguments.world_size is not None and arguments.world_size > 1:
         start_ranks(arguments.world_size, arguments.requests)
     else:
         rank, world_size = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
