@@ -14,10 +14,16 @@ constexpr double kStep = 1e-5;       // the difference's own error: f''' h^2 / 6
 constexpr double kTolerance = 1e-8;  // absolute; the gradients compared are of 1e-3 to 1
 constexpr int kElements = 5;         // a parameter
 
-class Gradients : public testing::TestWithParam<std::pair<const char*, protocol::Workload>> {};
+struct Case {
+  std::string name;
+  protocol::Workload workload;
+};
+void PrintTo(const Case& test, std::ostream* out) { *out << test.name; }
+
+class Gradients : public testing::TestWithParam<Case> {};
 
 TEST_P(Gradients, MatchCentralDifferencesOnEveryParameter) {
-  const protocol::Workload& workload = GetParam().second;
+  const protocol::Workload& workload = GetParam().workload;
   const protocol::Inputs inputs = inputs::Make(workload);
   Values parameters = InitialParameters(inputs);
   const std::int64_t step = 2;  // not 1: the step is part of a dropout mask's key
@@ -46,13 +52,13 @@ TEST_P(Gradients, MatchCentralDifferencesOnEveryParameter) {
 INSTANTIATE_TEST_SUITE_P(
     Models, Gradients,
     testing::Values(
-        std::pair("MlpReluSquaredError", SmallMlp(protocol::Activation::kRelu, protocol::LossKind::kSquaredError)),
-        std::pair("MlpReluCrossEntropy", SmallMlp(protocol::Activation::kRelu, protocol::LossKind::kCrossEntropy)),
-        std::pair("MlpGeluSquaredError", SmallMlp(protocol::Activation::kGelu, protocol::LossKind::kSquaredError)),
-        std::pair("MlpGeluCrossEntropy", SmallMlp(protocol::Activation::kGelu, protocol::LossKind::kCrossEntropy)),
-        std::pair("GptTied", SmallGpt(true, 0)), std::pair("GptUntied", SmallGpt(false, 0)),
-        std::pair("GptTiedDropout", SmallGpt(true, 0.3)), std::pair("GptUntiedDropout", SmallGpt(false, 0.3))),
-    [](const auto& test) { return std::string(test.param.first); });
+        Case{"MlpReluSquaredError", SmallMlp(protocol::Activation::kRelu, protocol::LossKind::kSquaredError)},
+        Case{"MlpReluCrossEntropy", SmallMlp(protocol::Activation::kRelu, protocol::LossKind::kCrossEntropy)},
+        Case{"MlpGeluSquaredError", SmallMlp(protocol::Activation::kGelu, protocol::LossKind::kSquaredError)},
+        Case{"MlpGeluCrossEntropy", SmallMlp(protocol::Activation::kGelu, protocol::LossKind::kCrossEntropy)},
+        Case{"GptTied", SmallGpt(true, 0)}, Case{"GptUntied", SmallGpt(false, 0)},
+        Case{"GptTiedDropout", SmallGpt(true, 0.3)}, Case{"GptUntiedDropout", SmallGpt(false, 0.3)}),
+    [](const auto& test) { return test.param.name; });
 
 }  // namespace
 }  // namespace lockstep::oracle
