@@ -9,6 +9,7 @@
 //   model_gflops, sgemm_gflops, of_sgemm   one rank's model FLOP/s over sgemm's, this round
 //   two_over_one                           tokens a second of two ranks over one's, this round
 #include <benchmark/benchmark.h>
+#include <dnnl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -20,7 +21,6 @@
 #include <string>
 #include <vector>
 
-#include "dnnl.h"
 #include "harness/inputs/make.h"
 #include "harness/launch/launch.h"
 #include "harness/protocol/bad_input.h"
