@@ -1,9 +1,13 @@
 #include "harness/protocol/inputs.h"
 
+#include <algorithm>
+#include <stdexcept>
+
 #include "harness/protocol/bad_input.h"
-#include "harness/protocol/files.h"
+#include "harness/protocol/fields.h"
 #include "harness/protocol/parameters.h"
 #include "harness/protocol/safetensors.h"
+#include "harness/protocol/sha256.h"
 
 namespace lockstep::protocol {
 namespace {
@@ -112,6 +116,12 @@ void ValidateInputs(const Inputs& inputs, const Workload& workload, const std::s
   if (inputs.form != "samples" && inputs.form != "stream") {
     throw BadInput(data + ": __metadata__.form", "is \"" + inputs.form + "\"", "expected samples or stream");
   }
+  static const std::vector<std::string> kTensors = {"order", "inputs", "targets", "valid", "stream"};
+  for (const auto& [name, tensor] : inputs.data) {
+    if (std::find(kTensors.begin(), kTensors.end(), name) != kTensors.end()) continue;
+    const std::string nearest = Nearest(name, kTensors);
+    throw BadInput(data + ": " + name, "unknown tensor", nearest.empty() ? "" : "expected \"" + nearest + "\"");
+  }
   const std::int64_t samples =
       model.kind == ModelKind::kGpt ? ValidateGpt(inputs, model, data) : ValidateMlp(inputs, model, data);
   ValidateOrder(Find(inputs.data, "order", data), workload, samples, data + ": order");
@@ -138,26 +148,30 @@ Inputs ReadInputs(const std::filesystem::path& request_folder, const Workload& w
 }
 
 std::vector<std::int64_t> BatchSamples(const Tensor& order, std::int64_t step) {
-  const std::int64_t batch = order.shape.at(1);
-  const auto row =
-      order.As<std::int64_t>().subspan(static_cast<std::size_t>((step - 1) * batch), static_cast<std::size_t>(batch));
+  if (order.dtype != DType::kI64 || order.shape.size() != 2 || step < 1 || step > order.shape[0]) {
+    throw std::logic_error("BatchSamples: no step " + std::to_string(step) + " in an order of shape " +
+                           ToString(order.shape));
+  }
+  const auto batch = static_cast<std::size_t>(order.shape[1]);
   std::vector<std::int64_t> samples;
-  for (const std::int64_t sample : row) {
+  for (const std::int64_t sample :
+       order.As<std::int64_t>().subspan(static_cast<std::size_t>(step - 1) * batch, batch)) {
     if (sample >= 0) samples.push_back(sample);
   }
   return samples;
 }
 
 std::string HashInputs(const Inputs& inputs) {
-  std::string parts = inputs.form;
+  Sha256Stream hash;
+  hash.Update(inputs.form);
   for (const auto* tensors : {&inputs.parameters, &inputs.data}) {
     for (const auto& [name, tensor] : *tensors) {
-      const std::string bytes(reinterpret_cast<const char*>(tensor.bytes.data()), tensor.bytes.size());
-      parts +=
-          "\n" + name + " " + std::string(NameOf(tensor.dtype)) + " " + ToString(tensor.shape) + " " + Sha256(bytes);
+      // Name, type and shape say how many bytes follow: no two inputs make the same stream.
+      hash.Update("\n" + name + " " + std::string(NameOf(tensor.dtype)) + " " + ToString(tensor.shape) + "\n");
+      hash.Update(tensor.bytes);
     }
   }
-  return Sha256(parts);
+  return hash.Hex();
 }
 
 }  // namespace lockstep::protocol

@@ -42,6 +42,39 @@ bool Holds(const std::vector<std::string>& list, std::string_view name) {
   return std::find(list.begin(), list.end(), name) != list.end();
 }
 
+bool Contains(const std::vector<std::string>& command, const std::string& placeholder) {
+  return std::any_of(command.begin(), command.end(),
+                     [&](const std::string& word) { return word.find(placeholder) != std::string::npos; });
+}
+
+// A {word} in an argument that is no placeholder is a misspelt one.
+void RefuseUnknownPlaceholders(const Fields& fields, const std::string& key, const std::string& word) {
+  static const std::vector<std::string> kKnown = {"{world_size}", "{requests}", "{manifest_dir}", "{bin}",
+                                                  "{cache}",      "{python}",   "{fault}"};
+  for (std::size_t open = word.find('{'); open != std::string::npos; open = word.find('{', open + 1)) {
+    const std::size_t close = word.find_first_not_of("abcdefghijklmnopqrstuvwxyz_", open + 1);
+    if (close == std::string::npos || word[close] != '}' || close == open + 1) continue;
+    const std::string placeholder = word.substr(open, close - open + 1);
+    if (Holds(kKnown, placeholder)) continue;
+    const std::string nearest = Nearest(placeholder, kKnown);
+    fields.Refuse(key, "holds the unknown placeholder " + placeholder,
+                  nearest.empty() ? "expected {world_size}, {requests}, {bin}, ..." : "expected " + nearest);
+  }
+}
+
+// A command that has each of `required` in it.
+std::vector<std::string> CommandFrom(Fields& fields, const std::string& key, const std::vector<std::string>& required) {
+  const std::vector<std::string> command = fields.Strings(key, {});
+  if (command.empty()) fields.Refuse(key, "is missing", "expected a command as an array of strings");
+  for (const std::string& word : command) RefuseUnknownPlaceholders(fields, key, word);
+  for (const std::string& placeholder : required) {
+    // {requests} becomes one argument a request, so it can't be part of another.
+    const bool there = placeholder == "{requests}" ? Holds(command, placeholder) : Contains(command, placeholder);
+    if (!there) fields.Refuse(key, "has no " + placeholder, "expected a command with " + placeholder + " in it");
+  }
+  return command;
+}
+
 std::string ModelName(const Model& model) {
   return model.kind == ModelKind::kOwn ? "own:" + model.own_name : std::string(NameOf(model.kind));
 }
@@ -54,6 +87,11 @@ bool SplitsUnevenly(const Model& model, std::int64_t tensor) {
   return std::any_of(model.sizes.begin(), model.sizes.end(), [&](std::int64_t size) { return size % tensor != 0; });
 }
 
+// The form in which the harness gives this data: text and token files as one stream.
+std::string_view FormOf(const Workload& workload) {
+  return workload.model.kind == ModelKind::kGpt && workload.data.kind == DataKind::kFile ? "stream" : "samples";
+}
+
 // Some step's micro-batches differ in size.
 bool MicroBatchesDiffer(const Workload& workload, const Plan& plan) {
   return workload.global_batch % (plan.data * plan.micro_batches) != 0 || workload.data.epochs;
@@ -61,25 +99,24 @@ bool MicroBatchesDiffer(const Workload& workload, const Plan& plan) {
 
 }  // namespace
 
-Manifest ReadManifest(const std::filesystem::path& file) {
-  const nlohmann::json value = ReadToml(file);
+Manifest ReadManifest(const std::filesystem::path& file) { return ManifestFromJson(ReadToml(file), file); }
+
+Manifest ManifestFromJson(const nlohmann::json& value, const std::filesystem::path& file) {
   Fields fields(value, file.string());
   Manifest manifest;
   manifest.file = file;
   manifest.name = fields.String("name");
+  if (manifest.name.empty()) fields.Refuse("name", "is empty", "expected the trainer's name");
   manifest.summary = fields.String("summary", "");
   RequireProtocol(fields, kProtocolVersion);
-  manifest.describe = fields.Strings("describe", {});
-  manifest.launch = fields.Strings("launch", {});
-  manifest.faulty_launch = fields.Strings("faulty_launch", {});
-  manifest.faults = fields.Strings("faults", {});
-  if (manifest.describe.empty()) fields.Refuse("describe", "is missing", "expected a command");
-  for (const auto* command : {&manifest.launch, &manifest.faulty_launch}) {
-    const bool optional = command == &manifest.faulty_launch && command->empty();
-    if (!optional && !Holds(*command, "{requests}")) {
-      fields.Refuse(command == &manifest.launch ? "launch" : "faulty_launch", "has no argument {requests}",
-                    "expected a command with {requests} in it");
-    }
+  manifest.describe = CommandFrom(fields, "describe", {});
+  manifest.launch = CommandFrom(fields, "launch", {"{requests}"});
+  if (fields.Has("faulty_launch") != fields.Has("faults")) {
+    fields.Refuse("faults", "and faulty_launch don't go together", "expected both, or neither");
+  }
+  if (fields.Has("faults")) {
+    manifest.faulty_launch = CommandFrom(fields, "faulty_launch", {"{requests}", "{fault}"});
+    manifest.faults = CommandFrom(fields, "faults", {});
   }
   manifest.requests_per_launch = fields.Int("requests_per_launch", 1, kMaxCount, 1);
   manifest.start_seconds = fields.Number("start_seconds", manifest.start_seconds);
@@ -89,7 +126,9 @@ Manifest ReadManifest(const std::filesystem::path& file) {
   manifest.setup = fields.String("setup", "");
   if (fields.Has("environment")) {
     Fields environment = fields.Object("environment");
-    for (const auto& [key, text] : value["environment"].items()) manifest.environment[key] = environment.String(key);
+    for (const auto& [key, text] : fields.Raw("environment").items()) {
+      manifest.environment[key] = environment.String(key);
+    }
   }
   for (Fields& row : fields.Objects("waivers")) {
     manifest.waivers.push_back(
@@ -105,7 +144,7 @@ Capabilities CapabilitiesFromJson(const nlohmann::json& value, const std::string
   Capabilities can;
   can.name = fields.String("name");
   can.version = fields.String("version");
-  can.protocol = static_cast<int>(fields.Int("protocol", 0, 1 << 20));
+  RequireProtocol(fields, kProtocolVersion);
   ForEachField(
       can, [&](const char* key, std::int64_t& field) { field = fields.Int(key, 1, kMaxCount, 1); },
       [&](const char* key, bool& field) { field = fields.Bool(key, false); },
@@ -132,11 +171,12 @@ std::string WhyUnsupported(const Capabilities& can, const Workload& workload, co
   const auto named = [](const char* what, std::string_view name, const std::vector<std::string>& list) {
     return Holds(list, name) ? "" : std::string(what) + " " + std::string(name);
   };
-  const auto flag = [](bool needed, bool able, const char* what) { return needed && !able ? std::string(what) : ""; };
+  const auto flag = [](bool needed, bool able, const std::string& what) { return needed && !able ? what : ""; };
   const bool own = model.kind == ModelKind::kOwn;
   const std::vector<std::string> reasons{
       named("model", ModelName(model), can.models),
       own ? "" : named("loss", NameOf(model.loss), can.losses),
+      own ? "" : named("form of data", FormOf(workload), can.data_forms),
       named("optimizer", NameOf(workload.optimizer.kind), can.optimizers),
       named("precision", NameOf(workload.precision), can.precisions),
       plan.pipeline > 1 && !Holds(can.schedules, "any") ? named("schedule", plan.schedule, can.schedules) : "",
@@ -153,8 +193,9 @@ std::string WhyUnsupported(const Capabilities& can, const Workload& workload, co
       flag(plan.data * plan.micro_batches > 1 && MicroBatchesDiffer(workload, plan), can.uneven_micro_batches,
            "micro-batches of different size"),
       flag(plan.tensor > 1 && SplitsUnevenly(model, plan.tensor), can.uneven_tensor_split, "an uneven tensor split"),
-      flag(std::find(can.zero_stages.begin(), can.zero_stages.end(), plan.zero_stage) == can.zero_stages.end(), false,
-           "this ZeRO stage")};
+      flag(plan.zero_stage > 0,
+           std::find(can.zero_stages.begin(), can.zero_stages.end(), plan.zero_stage) != can.zero_stages.end(),
+           "ZeRO stage " + std::to_string(plan.zero_stage))};
   for (const std::string& reason : reasons) {
     if (!reason.empty()) return reason;
   }

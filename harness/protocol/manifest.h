@@ -39,6 +39,7 @@ struct Manifest {
 };
 
 Manifest ReadManifest(const std::filesystem::path& file);      // throws BadInput
+Manifest ManifestFromJson(const nlohmann::json& value, const std::filesystem::path& file);
 
 // Printed by `describe` as one JSON object. A case outside this is `unsupported`; a case inside must be run.
 struct Capabilities {
