@@ -128,7 +128,7 @@ std::string RankBlock(const std::vector<RankFigures>& ranks, const Paint& paint)
 std::string FiguresBlock(const Record& record, const Paint& paint) {
   const std::vector<RankFigures> ranks = Together(record);
   if (ranks.empty()) return ThroughputLine(record);
-  return paint.Bold("figures of the cases that hold: largest peak of a rank, its idle time in all of them") + "\n" +
+  return paint.Bold("figures of the cases that pass: largest peak of a rank, its idle time in all of them") + "\n" +
          RankBlock(ranks, paint) + ThroughputLine(record);
 }
 

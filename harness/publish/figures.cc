@@ -34,20 +34,20 @@ void AddLedger(const RankEvidence& rank, std::map<std::int64_t, StepFigures>* st
   }
 }
 
-std::map<std::int64_t, StepFigures> StepsOf(const RunEvidence& evidence) {
-  const protocol::Plan& plan = evidence.request().plan;
+std::map<std::int64_t, StepFigures> StepsOf(const protocol::Plan& plan, const std::vector<RankEvidence>& ranks) {
   std::map<std::int64_t, StepFigures> steps;
-  for (const RankEvidence& rank : evidence.ranks()) {
+  for (const RankEvidence& rank : ranks) {
     const protocol::Coordinates at = plan.At(rank.hello.rank);
     if (at.tensor == 0 && at.pipeline == plan.pipeline - 1) AddLedger(rank, &steps);
   }
-  for (const RankEvidence& rank : evidence.ranks()) {
+  for (const RankEvidence& rank : ranks) {
     for (const protocol::StepEvent& event : rank.steps) {
       StepFigures& step = steps[event.step];
       step.seconds = std::max(step.seconds, event.wall_seconds);
       if (!step.ledger) step.tokens = static_cast<double>(event.valid_tokens);
     }
   }
+  std::erase_if(steps, [](const auto& step) { return step.second.seconds == 0; });  // begun, not ended by any rank
   return steps;
 }
 
@@ -61,7 +61,14 @@ RankFigures FiguresOf(const RankEvidence& rank, const protocol::Plan& plan) {
   RankFigures figures;
   figures.rank = rank.hello.rank;
   figures.pp_stage = plan.At(rank.hello.rank).pipeline;
-  if (!rank.done) return figures;
+  if (!rank.done) {  // cut short: the steps that it ended
+    for (const protocol::StepEvent& event : rank.steps) {
+      figures.wall_seconds += event.wall_seconds;
+      figures.busy_seconds += event.busy_seconds;
+      figures.idle_seconds += event.idle_seconds;
+    }
+    return figures;
+  }
   figures.memory = rank.done->memory;
   figures.wall_seconds = rank.done->wall_seconds;
   figures.busy_seconds = rank.done->busy_seconds;
@@ -69,9 +76,9 @@ RankFigures FiguresOf(const RankEvidence& rank, const protocol::Plan& plan) {
   return figures;
 }
 
-void AddLosses(const RunEvidence& evidence, TrainSummary* summary) {
+void AddLosses(const std::vector<RankEvidence>& ranks, TrainSummary* summary) {
   std::map<std::int64_t, double> losses;
-  for (const RankEvidence& rank : evidence.ranks()) {
+  for (const RankEvidence& rank : ranks) {
     for (const protocol::StepEvent& event : rank.steps) {
       if (event.loss) losses.emplace(event.step, *event.loss);
     }
@@ -110,13 +117,22 @@ json Measure(const std::string& name, const std::string& unit, const std::string
           {"warmup", warmup}};
 }
 
-TrainSummary Summarize(const RunEvidence& evidence) {
+std::string WorkloadName(const protocol::Workload& workload) {
+  std::string name(protocol::NameOf(workload.model.kind));
+  if (workload.model.kind == protocol::ModelKind::kOwn) name += ":" + workload.model.own_name;
+  for (const std::string_view word : {NameOf(workload.precision), NameOf(workload.optimizer.kind)}) {
+    name.append(" ").append(word);
+  }
+  return name;
+}
+
+TrainSummary Summarize(const RunEvidence& evidence) { return Summarize(evidence.request(), evidence.ranks()); }
+
+TrainSummary Summarize(const protocol::Request& request, const std::vector<RankEvidence>& ranks) {
   TrainSummary summary;
-  const protocol::Request& request = evidence.request();
   summary.plan = request.plan;
-  summary.workload = std::string(protocol::NameOf(request.workload.model.kind)) + " " +
-                     std::string(protocol::NameOf(request.workload.precision));
-  for (const auto& [number, step] : StepsOf(evidence)) {
+  summary.workload = WorkloadName(request.workload);
+  for (const auto& [number, step] : StepsOf(request.plan, ranks)) {
     if (number <= 0) continue;
     summary.last_step = number;
     summary.step_seconds.push_back(step.seconds);
@@ -125,17 +141,18 @@ TrainSummary Summarize(const RunEvidence& evidence) {
     summary.model_flops += FlopsOf(request.workload.model, step.samples);
   }
   summary.complete = summary.last_step >= request.workload.steps;
-  for (const RankEvidence& rank : evidence.ranks()) {
+  for (const RankEvidence& rank : ranks) {
     if (summary.backend.empty()) summary.backend = rank.hello.trainer;
     summary.ranks.push_back(FiguresOf(rank, request.plan));
     summary.complete = summary.complete && rank.done && !rank.done->error;
   }
-  AddLosses(evidence, &summary);
+  AddLosses(ranks, &summary);
   return summary;
 }
 
 void FillFigures(const RunEvidence& evidence, protocol::CaseResult* result) {
   const TrainSummary summary = Summarize(evidence);
+  if (result->workload.empty()) result->workload = summary.workload;
   result->memory = json::array();
   result->pipeline = json::array();
   for (const RankFigures& rank : summary.ranks) {

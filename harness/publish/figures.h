@@ -58,8 +58,14 @@ struct TrainSummary {
 // Fills last_step, step_seconds, tokens, samples, model_flops, losses, plan and ranks. Each global sample counts once:
 // its last-stage rank of tensor rank 0 reports it. Without a ledger tokens come from the step events' valid_tokens.
 TrainSummary Summarize(const protocol::RunEvidence& evidence);
+// The same of a run that may have been cut short: ranks without done.json, steps that only some ranks ended.
+TrainSummary Summarize(const protocol::Request& request, const std::vector<protocol::RankEvidence>& ranks);
 
-// Fills a case's memory, pipeline and performance. The first step is warm-up where there are more.
+// "gpt fp32 adamw": kind of model ("own:NAME" for a trainer's own), precision, optimizer. For CaseResult::workload.
+std::string WorkloadName(const protocol::Workload& workload);
+
+// Fills a case's memory, pipeline and performance, and its workload's name where it has none. The first step is warm-up
+// where there are more.
 void FillFigures(const protocol::RunEvidence& evidence, protocol::CaseResult* result);
 
 // Memory by rank and category, idle time by rank, tokens/s, loss: a few lines, ends in a newline.

@@ -100,7 +100,12 @@ void MetricSet::Observe(const std::string& name, const Labels& labels, double va
 
 std::string MetricSet::Text() const {
   std::vector<prometheus::MetricFamily> families = registry_->Collect();
+  // The registry's order is a hash table's; files of equal figures are to be equal.
   std::sort(families.begin(), families.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
+  for (prometheus::MetricFamily& family : families) {
+    std::sort(family.metric.begin(), family.metric.end(),
+              [](const auto& a, const auto& b) { return a.label < b.label; });
+  }
   std::ostringstream out;
   out.imbue(std::locale::classic());
   prometheus::TextSerializer().Serialize(out, families);

@@ -58,9 +58,11 @@ void AddTool(const json& tool, const json& system, MetricSet* metrics) {
   metrics->Set("build_info", {{"version", TextAt(tool, "version")}, {"revision", TextAt(tool, "revision")}}, 1);
   if (!system.is_object() || !system.contains("devices") || !system["devices"].is_array()) return;
   for (const json& device : system["devices"]) {
-    metrics->Set("device_info",
-                 {{"kind", TextAt(device, "kind")}, {"name", TextAt(device, "name")}, {"uuid", TextAt(device, "uuid")}},
-                 1);
+    Labels labels;
+    for (const char* key : {"kind", "name", "uuid"}) {
+      if (const std::string value = TextAt(device, key); !value.empty()) labels[key] = value;
+    }
+    metrics->Set("device_info", labels, 1);
   }
 }
 

@@ -18,6 +18,12 @@ using protocol::Status;
 
 constexpr std::size_t kTailLines = 8;  // of a rank's standard error
 
+// A ratio with two places, so that values and bounds of one column line up.
+std::string Places(double value) {
+  const bool plain = std::abs(value) >= 0.005 && std::abs(value) < 100;
+  return plain ? fmt::format("{:.2f}", value) : Significant(value);
+}
+
 std::string CheckWords(const CheckResult& check) {
   return fmt::format("{} ({}): {}, {} compared", OneLine(check.check), OneLine(check.equality_class),
                      MeasuredOfBound(check), WithCommas(check.compared));
@@ -102,7 +108,7 @@ std::string MeasuredOfBound(const CheckResult& check) {
   if (counts) {
     return fmt::format("{} of {} differ", WithCommas(std::llround(check.measured)), WithCommas(check.compared));
   }
-  return fmt::format("{} of {}", Significant(check.measured), Significant(check.bound));
+  return fmt::format("{} of {}", Places(check.measured), Places(check.bound));
 }
 
 std::vector<std::string> FailureWords(const CaseResult& result) {
@@ -155,13 +161,15 @@ std::string VerdictLine(const Record& record) {
   if (total == 0) return "FAIL: no case was run" + cut;
   if (broken > 0) {
     const std::string how = CountWords(record, {Status::kFail, Status::kError, Status::kTimeout, Status::kXpass});
-    return fmt::format("FAIL: {} of {} cases do not hold ({}){}; first: {}", broken, total, how, tail, first);
+    const std::string line = fmt::format("FAIL: {} of {} cases do not hold ({}){}", broken, total, how, tail);
+    const std::string named = line + "; first: " + first;
+    return Columns(named) <= kTableWidth ? named : line;
   }
   if (holds == 0) return fmt::format("FAIL: none of {} cases was run{}", total, tail);
   std::string line =
       fmt::format("{}: {} of {} cases hold{}", record.complete ? "PASS" : "INCOMPLETE", holds, total, tail);
   if (const CheckResult* largest = LargestNoiseRatio(record)) {
-    line += fmt::format("; largest R {} (margin {})", MeasuredOfBound(*largest), Significant(largest->margin));
+    line += fmt::format("; largest R {} (margin {})", MeasuredOfBound(*largest), Places(largest->margin));
   }
   return line;
 }

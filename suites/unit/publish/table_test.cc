@@ -29,8 +29,8 @@ TEST(Table, KeepsWithinItsWidthAndSteersNoTerminal) {
 TEST(Table, ShowsEachCaseWithItsMeasuredValueOfItsBound) {
   const std::string table = Table(PassingRecord(), false);
   EXPECT_THAT(table, HasSubstr("core: 2 of 2 hold"));
-  EXPECT_THAT(table, ContainsRegex("dp.even +dp=2 +T +0.93 of 3 +pass"));
-  EXPECT_THAT(table, ContainsRegex("\n   +dp=4 +T +1.93 of 3 +pass"));  // the case's name stands once
+  EXPECT_THAT(table, ContainsRegex("dp.even +dp=2 +T +0.93 of 3.00 +pass"));
+  EXPECT_THAT(table, ContainsRegex("\n   +dp=4 +T +1.93 of 3.00 +pass"));  // the case's name stands once
   EXPECT_THAT(table, ContainsRegex("pp.1f1b +pp=2 +B0 +0 of 12,345 differ +pass"));
 }
 
@@ -38,7 +38,7 @@ TEST(Table, TellsOfEachFailureWhereItBeganAndWhy) {
   const std::string table = Table(SampleRecord(), false);
   EXPECT_THAT(table, HasSubstr("fail  dp.uneven_tokens/dp=2\n"));
   EXPECT_THAT(table, HasSubstr("claim: The loss is the mean over all valid tokens"));
-  EXPECT_THAT(table, HasSubstr("noise_ratio (T): 4,812 of 3, 12,345 compared"));
+  EXPECT_THAT(table, HasSubstr("noise_ratio (T): 4,812 of 3.00, 12,345 compared"));
   EXPECT_THAT(table,
               HasSubstr("first divergence: step 1, reduction, tensor h.0.attn.qkv.weight, rank 1, micro-batch 2"));
   EXPECT_THAT(table, HasSubstr("alpha 2 (scale), rho 3.1e-07 (direction)"));
@@ -61,7 +61,7 @@ TEST(Table, EndsWithFiguresAndOneLineOfVerdict) {
   const Record record = PassingRecord();
   const std::vector<std::string> lines = Lines(Table(record, false));
   EXPECT_EQ(lines.back(), record.verdict);
-  EXPECT_EQ(record.verdict, "PASS: 4 of 4 cases hold; largest R 1.93 of 3 (margin 1.55)");
+  EXPECT_EQ(record.verdict, "PASS: 4 of 4 cases hold; largest R 1.93 of 3.00 (margin 1.55)");
   const std::string table = Table(record, false);
   EXPECT_THAT(table, ContainsRegex(" 0 +80.0 kB +25.0% of 16.00 s +activations 70.0 kB, parameters 9.2 kB"));
   EXPECT_THAT(table, HasSubstr("1,208 tokens in 12 steps by the ledger; most 404 tokens/s in dp.even/dp=2"));
