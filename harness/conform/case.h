@@ -16,6 +16,7 @@
 #pragma once
 
 #include <filesystem>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <vector>
@@ -32,7 +33,7 @@ struct Resume {
 };
 
 struct Case {
-  std::string id;                                              // "dp.uneven_tokens/dp=2"
+  std::string id;  // "dp.uneven_tokens/dp=2"
   std::string claim;
   protocol::Workload workload;
   protocol::Plan plan;
@@ -43,12 +44,33 @@ struct Case {
 struct Profile {
   std::string name, summary;
   int version = 1;
-  std::vector<std::string> cases;                              // case files' ids; each brings all of its plans
+  std::vector<std::string> cases;  // case files' ids; each brings all of its plans
 };
 
-// Throws BadInput: unknown keys and checks, a case that a profile names but no file has, a profile without cases.
+// Throws BadInput: unknown keys and checks, a plan that can't lay out the workload, a check whose runs the case can't
+// have, a case that a profile names but no file has, a profile without cases.
 std::vector<Case> ReadCaseFile(const std::filesystem::path& file);
 Profile ReadProfile(const std::filesystem::path& file);
 std::vector<Case> CasesOf(const Profile& profile, const std::filesystem::path& suites);
+
+// One case, checked as those of a file are. `where` names its source.
+Case MakeCase(const std::string& id, const std::string& claim, const protocol::Workload& workload,
+              const std::string& plan, const std::vector<std::string>& checks, const std::optional<Resume>& resume,
+              const std::string& where);
+
+// Every profile and every case of a suites folder, in the order of the files' names.
+std::vector<Profile> AllProfiles(const std::filesystem::path& suites);
+std::vector<Case> AllCases(const std::filesystem::path& suites);
+
+// The profile of that name; BadInput names the nearest one.
+Profile FindProfile(const std::string& name, const std::filesystem::path& suites);
+
+// The cases that `id` means: a case ("dp.even/dp=2"), a case file with all its plans ("dp.even"), or a beginning that
+// ends in '*'. BadInput names the nearest one where there is none.
+std::vector<Case> MatchCases(const std::vector<Case>& cases, const std::string& id);
+
+// As conform.json keeps it.
+nlohmann::json CaseToJson(const Case& value);
+Case CaseFromJson(const nlohmann::json& value, const std::string& where);
 
 }  // namespace lockstep::conform

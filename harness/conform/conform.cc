@@ -1,0 +1,124 @@
+#include "harness/conform/conform.h"
+
+#include <csignal>
+#include <nlohmann/json.hpp>
+
+#include "harness/conform/judge.h"
+#include "harness/conform/runs.h"
+#include "harness/protocol/bad_input.h"
+#include "harness/protocol/files.h"
+#include "harness/publish/publish.h"
+#include "harness/publish/system.h"
+
+namespace lockstep::conform {
+namespace {
+
+using nlohmann::json;
+using protocol::Status;
+
+constexpr double kDescribeSeconds = 120;  // a first import of a large framework from a cold disk
+
+json ConfigOf(const Session& session) {
+  json cases = json::array();
+  for (const SessionCase& each : session.cases) cases.push_back(CaseToJson(each.spec));
+  const std::string hash = protocol::Sha256(cases.dump() + session.fault);
+  return {{"profile", session.profile},
+          {"profile_version", session.profile_version},
+          {"fault", session.fault},
+          {"cases", cases.size()},
+          {"sha256", hash}};
+}
+
+json WaiversOf(const Session& session) {
+  json rows = json::array();
+  for (const protocol::Waiver& each : session.waivers) {
+    rows.push_back({{"case", each.case_id}, {"check", each.check}, {"cause", each.cause}, {"reason", each.reason}});
+  }
+  return rows;
+}
+
+}  // namespace
+
+Session MakeRuns(const Options& options) {
+  const protocol::Manifest& manifest = options.manifest;
+  const std::string answer = launch::Capture(manifest, manifest.describe, kDescribeSeconds);
+  const std::string where = manifest.name + ": describe";
+  const protocol::Capabilities can = protocol::CapabilitiesFromJson(protocol::ParseJson(answer, where), where);
+  Session session;
+  session.run_id = publish::NewRunId();
+  session.started = publish::IsoNow();
+  session.profile = options.profile;
+  session.profile_version = options.profile_version;
+  session.fault = options.fault;
+  session.command = options.command;
+  session.trainer = manifest.name;
+  session.capabilities = protocol::CapabilitiesToJson(can);
+  session.waivers = manifest.waivers;
+  for (const Case& each : options.cases) session.cases.push_back({each, WhyUnsupported(can, each), {}});
+  PrepareFolder(options.execute.folder);
+  WriteSession(options.execute.folder, session);
+  Execute(manifest, options.execute, &session);
+  session.ended = publish::IsoNow();
+  WriteSession(options.execute.folder, session);
+  return session;
+}
+
+protocol::Record JudgeSession(const Session& session, const std::filesystem::path& folder, const OnCase& on_case) {
+  protocol::Record record;
+  record.run_id = session.run_id;
+  record.started = session.started;
+  record.ended = session.ended;
+  record.profile = session.profile;
+  record.command = session.command;
+  record.complete = session.complete;
+  record.trainer = {{"name", session.trainer},
+                    {"version", session.capabilities.value("version", "")},
+                    {"describe", session.capabilities}};
+  record.config = ConfigOf(session);
+  record.waivers = WaiversOf(session);
+  std::vector<protocol::Hello> hellos;
+  for (const SessionCase& each : session.cases) {
+    Judged judged = JudgeCase(each, session, folder, launch::CacheFolder());
+    if (judged.hellos.size() > hellos.size()) hellos = judged.hellos;
+    if (on_case) on_case(judged.result);
+    record.cases.push_back(std::move(judged.result));
+  }
+  record.tool = publish::Tool();
+  record.system = publish::System(hellos);
+  record.environment = publish::Environment();
+  record.counts = publish::CountByStatus(record.cases);
+  record.exit_code = ExitCodeOf(record, session.signal);
+  record.verdict = publish::VerdictLine(record);
+  return record;
+}
+
+int ExitCodeOf(const protocol::Record& record, int signal) {
+  if (signal != 0) return 128 + signal;
+  bool held = false, failed = false, broken = false, late = false;
+  for (const protocol::CaseResult& each : record.cases) {
+    held = held || each.status == Status::kPass || each.status == Status::kWaived || each.status == Status::kXfail;
+    failed = failed || each.status == Status::kFail || each.status == Status::kXpass;
+    broken = broken || each.status == Status::kError;
+    late = late || each.status == Status::kTimeout;
+  }
+  if (failed) return 1;
+  if (broken) return 4;
+  if (late) return 124;
+  return held ? 0 : 5;
+}
+
+void PrepareFolder(const std::filesystem::path& folder) {
+  namespace fs = std::filesystem;
+  if (fs::exists(folder) && !fs::is_directory(folder)) throw protocol::BadInput(folder.string(), "is not a folder");
+  if (fs::exists(folder) && !fs::is_empty(folder) && !fs::exists(folder / "conform.json")) {
+    throw protocol::BadInput(folder.string(), "holds files that `lockstep conform` did not write",
+                             "name an empty or a new folder with --out");
+  }
+  fs::create_directories(folder);
+  for (const char* name :
+       {"runs", "inputs", "conform.json", "record.json", "junit.xml", "metrics.prom", "summary.md"}) {
+    fs::remove_all(folder / name);
+  }
+}
+
+}  // namespace lockstep::conform

@@ -1,0 +1,44 @@
+// The main job: select cases, have the trainer run them, judge the evidence, and put it all into a record.
+//
+//   cases + trainer -> session (runs made) -> record (verdicts)
+//
+// Judging is the same for runs just made and for a folder of years ago. Nothing here prints.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "harness/conform/execute.h"
+#include "harness/conform/session.h"
+#include "harness/protocol/record.h"
+
+namespace lockstep::conform {
+
+struct Options {
+  protocol::Manifest manifest;
+  std::vector<Case> cases;
+  std::string profile;  // "" when the cases were named otherwise
+  int profile_version = 0;
+  std::string fault;
+  std::vector<std::string> command;  // as typed
+  ExecuteOptions execute;
+};
+
+// Runs everything and writes conform.json. Throws BadInput where the trainer can't be asked what it can do.
+Session MakeRuns(const Options& options);
+
+using OnCase = std::function<void(const protocol::CaseResult&)>;
+
+// Verdicts of a session whose evidence lies in `folder`. `on_case`: called as each is judged; may be empty.
+protocol::Record JudgeSession(const Session& session, const std::filesystem::path& folder, const OnCase& on_case);
+
+// 0 all held, 1 a case failed, 4 a case could not be run, 5 nothing was judged, 124 a case timed out, 130 and 143
+// interrupted (publishing.md). Failed before could-not-run before timed out.
+int ExitCodeOf(const protocol::Record& record, int signal);
+
+// Makes `folder` ready: takes away what an earlier run left there. Refuses (BadInput) a folder that holds other things.
+void PrepareFolder(const std::filesystem::path& folder);
+
+}  // namespace lockstep::conform

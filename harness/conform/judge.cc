@@ -1,0 +1,212 @@
+#include "harness/conform/judge.h"
+
+#include <algorithm>
+#include <chrono>
+#include <limits>
+#include <tuple>
+
+#include "harness/checks/check.h"
+#include "harness/conform/trace.h"
+#include "harness/oracle/oracle.h"
+#include "harness/protocol/bad_input.h"
+#include "harness/protocol/files.h"
+#include "harness/publish/figures.h"
+
+namespace lockstep::conform {
+namespace {
+
+using protocol::CaseResult;
+using protocol::CheckResult;
+using protocol::RunEvidence;
+using protocol::Status;
+
+using Evidence = std::map<std::string, std::unique_ptr<RunEvidence>>;
+
+// Where in a step a phase stands. One that nobody knows comes last.
+int PhaseOrder(const std::string& phase) {
+  const std::vector<std::string> phases{"plan",     "load",      "ledger", "forward",
+                                        "backward", "reduction", "clip",   "optimizer"};
+  return static_cast<int>(std::find(phases.begin(), phases.end(), phase) - phases.begin());
+}
+
+// A run that did not come to its end decides the case; the candidate's is the one to tell of.
+bool AllEnded(const SessionCase& value, CaseResult* result) {
+  for (const RunRecord& run : value.runs) {
+    if (run.end && run.end->kind == launch::EndKind::kDone) continue;
+    result->status = Status::kError;
+    if (!run.end || run.end->kind == launch::EndKind::kInterrupted) {
+      result->status = Status::kSkip;
+      result->reason = "interrupted before it was done";
+      return false;
+    }
+    if (run.end->kind == launch::EndKind::kTimeout) result->status = Status::kTimeout;
+    result->reason = (run.name == "candidate" ? "" : run.name + " run: ") + run.end->reason;
+    result->ranks = run.end->ranks;
+    return false;
+  }
+  return true;
+}
+
+CheckResult BadEvidence(const checks::Check& check, const std::string& problem) {
+  CheckResult result;
+  result.check = check.name;
+  result.equality_class = check.equality_class;
+  result.status = Status::kFail;
+  result.measured = std::numeric_limits<double>::quiet_NaN();
+  result.diagnosis = "bad evidence: " + problem;
+  return result;
+}
+
+CheckResult RunCheck(const checks::Check& check, const checks::Input& input) {
+  try {
+    CheckResult result = check.run(input);
+    result.check = check.name;
+    result.equality_class = check.equality_class;
+    if (result.status == Status::kPass && result.compared == 0) {
+      result.status = Status::kFail;
+      result.diagnosis = "nothing was compared";
+    }
+    return result;
+  } catch (const protocol::BadInput& error) {
+    return BadEvidence(check, error.what());
+  }
+}
+
+const RunEvidence* Find(const Evidence& evidence, const std::string& name) {
+  const auto found = evidence.find(name);
+  return found == evidence.end() ? nullptr : found->second.get();
+}
+
+std::vector<CheckResult> RunChecks(const SessionCase& value, const std::filesystem::path& folder,
+                                   const std::filesystem::path& cache, const Evidence& evidence) {
+  const protocol::Workload& workload = value.spec.workload;
+  const protocol::Inputs inputs = protocol::ReadInputs(folder / value.runs.at(0).folder, workload);
+  const RunEvidence* reference = Find(evidence, "reference");
+  const oracle::Trace trace = reference ? TraceOf(*reference) : oracle::TrainCached(workload, inputs, cache / "oracle");
+  const checks::Runs runs{Find(evidence, "candidate"), Find(evidence, "single"),  Find(evidence, "rerun"),
+                          Find(evidence, "variant"),   Find(evidence, "resumed"), Find(evidence, "resumed_same")};
+  const checks::Input input{workload, value.spec.plan, inputs, trace, runs};
+  std::vector<CheckResult> results;
+  const std::vector<const checks::Check*> all = checks::AllChecks();
+  for (const std::string& name : value.spec.checks) {
+    const auto check =
+        std::find_if(all.begin(), all.end(), [&](const checks::Check* each) { return each->name == name; });
+    results.push_back(RunCheck(**check, input));
+  }
+  return results;
+}
+
+void Conclude(CaseResult* result) {
+  result->deciding_check = DecidingCheck(result->checks);
+  const auto failed = [](const CheckResult& check) { return check.status != Status::kPass; };
+  if (std::none_of(result->checks.begin(), result->checks.end(), failed)) {
+    result->status = result->checks.empty() ? Status::kFail : Status::kPass;
+    if (result->checks.empty()) result->reason = "nothing was checked";
+    return;
+  }
+  const CheckResult& deciding = result->checks[static_cast<std::size_t>(result->deciding_check)];
+  result->status = Status::kFail;
+  result->reason = deciding.check + ": " + deciding.diagnosis;
+}
+
+void ReadAndCheck(const SessionCase& value, const std::filesystem::path& folder, const std::filesystem::path& cache,
+                  Judged* judged) {
+  CaseResult* result = &judged->result;
+  Evidence evidence;
+  std::string reading;
+  try {
+    for (const RunRecord& run : value.runs) {
+      reading = run.name;
+      const std::filesystem::path request = folder / run.folder;
+      evidence[run.name] = std::make_unique<RunEvidence>(RunEvidence::Read(request, protocol::ReadRequest(request)));
+    }
+    for (const auto& rank : evidence.at("candidate")->ranks()) judged->hellos.push_back(rank.hello);
+    result->checks = RunChecks(value, folder, cache, evidence);
+  } catch (const protocol::BadInput& error) {
+    result->status = Status::kFail;
+    result->reason = "bad evidence (" + reading + " run): " + error.what();
+    return;
+  }
+  Conclude(result);
+  publish::FillFigures(*evidence.at("candidate"), result);
+}
+
+bool Covers(const protocol::Waiver& waiver, const std::string& id, const CheckResult& check) {
+  const bool prefix = waiver.case_id.ends_with('*');
+  const bool same = prefix ? id.starts_with(waiver.case_id.substr(0, waiver.case_id.size() - 1)) : id == waiver.case_id;
+  return same && (waiver.check.empty() || waiver.check == check.check) &&
+         check.diagnosis.find(waiver.cause) != std::string::npos;
+}
+
+}  // namespace
+
+std::int64_t DecidingCheck(const std::vector<CheckResult>& checks) {
+  constexpr double kFar = std::numeric_limits<double>::infinity();
+  std::int64_t deciding = -1;
+  std::tuple<bool, std::int64_t, int, double> best;
+  for (std::size_t i = 0; i < checks.size(); ++i) {
+    const CheckResult& check = checks[i];
+    const bool holds = check.status == Status::kPass;
+    const auto& divergence = check.first_divergence;
+    const std::int64_t step = divergence ? divergence->step : std::numeric_limits<std::int64_t>::max();
+    const double margin = holds && check.margin > 0 ? check.margin : kFar;
+    const std::tuple key{holds, holds ? 0 : step, holds || !divergence ? 0 : PhaseOrder(divergence->phase), margin};
+    if (deciding >= 0 && !(key < best)) continue;
+    deciding = static_cast<std::int64_t>(i);
+    best = key;
+  }
+  return deciding;
+}
+
+void ApplyWaivers(const std::vector<protocol::Waiver>& waivers, CaseResult* result) {
+  if (result->status != Status::kFail || result->checks.empty()) return;
+  bool all = true;
+  std::string reason;
+  for (CheckResult& check : result->checks) {
+    if (check.status == Status::kPass) continue;
+    const auto waiver = std::find_if(waivers.begin(), waivers.end(),
+                                     [&](const protocol::Waiver& each) { return Covers(each, result->id, check); });
+    if (waiver == waivers.end()) {
+      all = false;
+      continue;
+    }
+    check.status = Status::kWaived;
+    reason = waiver->reason;
+  }
+  if (!all) return;
+  result->status = Status::kWaived;
+  result->reason = "waived: " + reason + " (" + result->reason + ")";
+}
+
+Judged JudgeCase(const SessionCase& value, const Session& session, const std::filesystem::path& folder,
+                 const std::filesystem::path& cache) {
+  const auto begin = std::chrono::steady_clock::now();
+  Judged judged;
+  CaseResult* result = &judged.result;
+  result->id = value.spec.id;
+  result->profile = session.profile;
+  result->claim = value.spec.claim;
+  result->plan = protocol::ToString(value.spec.plan);
+  result->workload = publish::WorkloadName(value.spec.workload);
+  if (!value.unsupported.empty()) {
+    result->status = Status::kUnsupported;
+    result->reason = "the trainer can't: " + value.unsupported;
+    return judged;
+  }
+  if (AllEnded(value, result)) {
+    result->ranks = value.runs.at(0).end->ranks;
+    ReadAndCheck(value, folder, cache, &judged);
+    ApplyWaivers(session.waivers, result);
+    if (result->status != Status::kPass) result->performance = nlohmann::json::array();  // no figure without a verdict
+  }
+  for (const RunRecord& run : value.runs) {
+    const std::filesystem::path file = run.folder / "request.json";
+    if (std::filesystem::exists(folder / file)) {
+      result->artifacts.emplace_back(file.generic_string(), protocol::Sha256File(folder / file));
+    }
+  }
+  result->seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  return judged;
+}
+
+}  // namespace lockstep::conform
