@@ -27,7 +27,7 @@ ALLOWED = {
     "reference/adapters": ["harness/protocol"],
     # A fault is a decorator over the trainer's seams, so the faulty trainer links the trainer; the harness never does.
     "suites/faults": ["harness/protocol", "reference"],
-    "suites/unit/trainer": ["harness/protocol", "reference"],
+    "suites/unit/trainer": ["harness", "reference"],
     "suites/unit/kokkos": ["harness/protocol", "reference"],
     "suites/bench": ["harness", "reference"],
     "suites": ["harness"],
