@@ -1,6 +1,6 @@
 // KokkosDevice::Multiply: tiles of rows, each a product by one thread followed by its epilogue while the tile is warm.
+#include <algorithm>
 #include <stdexcept>
-#include <vector>
 
 #include "reference/backends/kokkos/kokkos_device.h"
 #include "reference/backends/kokkos/parallel.h"
@@ -14,7 +14,19 @@ using device::Epilogue;
 using device::Gemm;
 using device::Matrix;
 
-constexpr std::int64_t kTileRows = 128;
+// Rows a tile. Where 1/m + 1/n is below 0.0038 oneDNN copies its operands into an order of its own, which is up to
+// twice as fast for a transposed a, or for rows that are a multiple of 4 KiB apart (measured:
+// suites/bench/kernels_bench.cc); so tiles are as small as that allows, evenly dealt, and the whole product is one tile
+// where it allows none.
+std::int64_t TileRows(std::int64_t m, std::int64_t n) {
+  constexpr double kCopies = 0.0038;
+  constexpr std::int64_t kLeast = 512;
+  const double left = kCopies - 1.0 / static_cast<double>(n);
+  if (left <= 0) return std::min<std::int64_t>(m, 128);  // a narrow product, which is never copied
+  const auto least = std::max(kLeast, static_cast<std::int64_t>(1 / left) + 1);
+  const std::int64_t tiles = std::max<std::int64_t>(1, m / least);
+  return (m + tiles - 1) / tiles;
+}
 
 // u = c + bias; before = u; c = activation(u), for one row
 template <typename Activation>
@@ -93,7 +105,7 @@ void KokkosDevice::Multiply(const Gemm& gemm) {
     a = widen(gemm.a, gemm.m, gemm.k, wide_a);
     b = widen(gemm.b, gemm.k, gemm.n, wide_b);
   }
-  ForBlocks(gemm.m, kTileRows, [&](std::int64_t begin, std::int64_t end) {
+  ForBlocks(gemm.m, TileRows(gemm.m, gemm.n), [&](std::int64_t begin, std::int64_t end) {
     MultiplyF32(end - begin, gemm.n, gemm.k, 1.0f, a.FromRow(begin), b, gemm.accumulate, gemm.c + begin * leading_c,
                 leading_c);
     Finish(gemm, leading_c, begin, end);

@@ -130,6 +130,15 @@ TEST(Multiply, TakesBF16AsItStandsAndAddsInFP32) {
   }
 }
 
+// Large enough for several tiles, and for oneDNN to copy its operands into an order of its own.
+TEST(Multiply, IsThePlainLoopOverSeveralTiles) {
+  for (const int which : {0, 1, 2, 3}) {
+    Check({.m = 1100, .n = 600, .k = 37, .a_transposed = (which & 1) != 0, .b_transposed = (which & 2) != 0});
+  }
+  Check({.m = 1100, .n = 600, .k = 37, .a_transposed = true, .accumulate = true, .padding = 1});
+  Check({.m = 1100, .n = 600, .k = 37, .b_transposed = true, .epilogue = Epilogue::kBiasGelu});
+}
+
 TEST(Multiply, OfNothingGivesZerosAndTheirEpilogue) {
   Check({.m = 5, .n = 3, .k = 0});
   Check({.m = 5, .n = 3, .k = 0, .accumulate = true});
