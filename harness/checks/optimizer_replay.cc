@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <map>
 
@@ -87,9 +88,7 @@ class OptimizerReplay {
       if (!(first <= 1)) wrong_states.push_back(p.name + "/" + states_.at(0));
       if (!(second <= 1)) wrong_states.push_back(p.name + "/" + states_.at(1));
       if (!(parameter <= 1)) wrong.push_back(p.name);
-      for (const double ratio : {parameter, first, second}) {
-        if (!(ratio <= worst)) worst = ratio;
-      }
+      worst = Worse(worst, Worse(parameter, Worse(first, second)));
     }
     verdict_.Measure(worst);
     if (!wrong.empty() || !wrong_states.empty()) Tell(s, replay, right, seen, wrong, wrong_states);
@@ -118,7 +117,7 @@ class OptimizerReplay {
       const auto keep = [&](std::size_t k, double value, double expected, double limit) {
         const double error = std::fabs(value - expected);
         const double ratio = error == 0 ? 0 : error / limit;
-        if (!(ratio <= worst[k])) worst[k] = ratio;
+        worst[k] = Worse(worst[k], ratio);
       };
       keep(0, seen.at(p.name)[i], e.updated, bound.parameter);
       if (!states_.empty()) keep(1, of(state, 0, i), e.updated_first, bound.first);

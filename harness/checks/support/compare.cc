@@ -37,6 +37,8 @@ double Norm(std::span<const double> values) {
   return std::sqrt(sum);
 }
 
+double Worse(double a, double b) { return std::isnan(a) || a > b ? a : b; }
+
 bool SameBits(double a, double b) { return std::bit_cast<std::uint64_t>(a) == std::bit_cast<std::uint64_t>(b); }
 
 std::optional<BitDifference> CompareBits(std::span<const double> a, std::span<const double> b) {

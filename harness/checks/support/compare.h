@@ -32,6 +32,8 @@ class Comparison {
 };
 
 double Norm(std::span<const double> values);
+// The larger of two errors, where NaN is larger than anything.
+double Worse(double a, double b);
 
 struct BitDifference {
   std::int64_t count = 0;   // elements that differ

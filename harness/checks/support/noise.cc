@@ -123,7 +123,7 @@ class NoiseRatio {
         continue;
       }
       const double ratio = c.difference() / scale.Of(noise[i]);
-      if (!(ratio <= judged.worst)) judged.worst = ratio;
+      judged.worst = Worse(judged.worst, ratio);
       if (!(ratio <= kTau)) judged.alarms.push_back({phase, name, ratio});
     }
   }
@@ -153,7 +153,7 @@ class NoiseRatio {
         LossNoise(reference.loss, loss_largest_, Trace(s).valid_tokens, judged.typical, precision);
     const double loss_ratio = loss_error == 0 ? 0 : loss_error / loss_noise;
     if (!(loss_ratio <= kTau)) judged.alarms.push_back({"forward", "", loss_ratio});
-    judged.worst = !(loss_ratio <= tensors.worst) ? loss_ratio : tensors.worst;
+    judged.worst = Worse(tensors.worst, loss_ratio);
     judged.vacuous = tensors.vacuous;
     judged.alarms.insert(judged.alarms.end(), tensors.alarms.begin(), tensors.alarms.end());
     return judged;

@@ -20,7 +20,7 @@ TEST(EffectivePlan, SeesClippingThatNobodyAskedFor) {
 TEST(EffectivePlan, SeesEveryFieldThatFallsBackInSilence) {
   Scene scene(UnevenGptWorkload(), PlanOf("dp=2,pp=2,micro_batches=2"));
   const std::vector<std::pair<std::string, std::function<void(protocol::EffectivePlan&)>>> changes = {
-      {"plan.data", [](auto& e) { e.plan.data = 1; }},
+      {"plan.data", [](auto& e) { e.plan.data = 4; }},
       {"plan.micro_batches", [](auto& e) { e.plan.micro_batches = 1; }},
       {"plan.schedule", [](auto& e) { e.plan.schedule = "gpipe"; }},
       {"plan.partition",
