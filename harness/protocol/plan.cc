@@ -118,7 +118,7 @@ std::int64_t Plan::RankOf(const Coordinates& at) const { return (at.pipeline * d
 Plan ParsePlan(const std::string& text) {
   nlohmann::json value = nlohmann::json::object();
   std::size_t begin = 0;
-  while (text != "single" && begin <= text.size()) {
+  while (!text.empty() && text != "single" && begin <= text.size()) {
     const std::size_t comma = std::min(text.find(',', begin), text.size());
     const std::string item = text.substr(begin, comma - begin);
     const std::size_t equals = item.find('=');
