@@ -59,6 +59,17 @@ TEST(Trainer, TrainsEveryProductOfLayouts) {
   }
 }
 
+// The protocol has no such plan for an mlp; the trainer's layers don't mind.
+TEST(Trainer, SplitsTheRowsOfAnMlpBetweenPairs) {
+  for (const char* plan : {"tp=2", "pp=2,tp=3,micro_batches=2"}) {
+    protocol::Request request = RequestOf(Mlp(), plan);
+    request.plan.sequence_parallel = true;
+    Runs runs;
+    const auto run = runs.Run("rows", request);
+    EXPECT_LE(LargestError(run, runs.folder() + "/rows"), kNoise) << plan;
+  }
+}
+
 TEST(Trainer, DrawsTheSameDropoutMasksUnderEveryLayout) {
   protocol::Workload workload = Gpt();
   workload.model.dropout = 0.2;
