@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "harness/protocol/bad_input.h"
+#include "harness/protocol/evidence.h"
 #include "harness/protocol/inputs.h"
 #include "harness/protocol/manifest.h"
 #include "harness/protocol/request.h"
@@ -101,7 +102,13 @@ bool RunRequest(const std::filesystem::path& folder, device::Communicator& world
   } catch (const std::exception& error) {
     const std::string line = OneLine(error.what());
     std::fprintf(stderr, "rank %d: %s: %s\n", world.Rank(), folder.c_str(), line.c_str());
-    if (training) training->GiveUp(line);
+    if (training) {
+      training->GiveUp(line);
+    } else {
+      protocol::Done done;
+      done.error = line;
+      protocol::EvidenceWriter(folder, world.Rank()).Write(done);
+    }
     backend.abort(dynamic_cast<const protocol::BadInput*>(&error) != nullptr ? kBadInput : 1);
     throw;
   }
