@@ -32,7 +32,8 @@ std::string CheckWords(const CheckResult& check) {
 void AddRank(const protocol::RankResult& rank, std::vector<std::string>* lines) {
   const bool bad_exit = rank.exit && *rank.exit != 0;
   if (!bad_exit && !rank.signal && rank.position.empty()) return;
-  std::string line = fmt::format("rank {} (pid {})", rank.rank, rank.pid);
+  const std::string who = rank.rank < 0 ? "launcher" : fmt::format("rank {}", rank.rank);
+  std::string line = fmt::format("{} (pid {})", who, rank.pid);
   if (rank.signal) line += fmt::format(": killed by signal {}", *rank.signal);
   if (bad_exit) line += fmt::format(": exit code {}", *rank.exit);
   if (!rank.position.empty()) line += "; last seen: " + OneLine(rank.position);
@@ -148,10 +149,11 @@ std::map<std::string, std::int64_t> CountByStatus(const std::vector<CaseResult>&
 
 std::string VerdictLine(const Record& record) {
   const std::size_t total = record.cases.size();
-  std::size_t holds = 0, broken = 0;
+  std::size_t holds = 0, waived = 0, broken = 0;
   std::string first;
   for (const CaseResult& result : record.cases) {
     if (OutcomeOf(result.status) == Outcome::kHolds) ++holds;
+    if (result.status == Status::kWaived) ++waived;
     if (OutcomeOf(result.status) != Outcome::kBroken) continue;
     if (broken++ == 0) first = OneLine(result.id);
   }
@@ -165,7 +167,7 @@ std::string VerdictLine(const Record& record) {
     const std::string named = line + "; first: " + first;
     return Columns(named) <= kTableWidth ? named : line;
   }
-  if (holds == 0) return fmt::format("FAIL: none of {} cases was run{}", total, tail);
+  if (holds + waived == 0) return fmt::format("FAIL: none of {} cases was run{}", total, tail);
   std::string line =
       fmt::format("{}: {} of {} cases hold{}", record.complete ? "PASS" : "INCOMPLETE", holds, total, tail);
   if (const CheckResult* largest = LargestNoiseRatio(record)) {
