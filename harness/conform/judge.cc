@@ -138,19 +138,27 @@ bool Covers(const protocol::Waiver& waiver, const std::string& id, const CheckRe
          check.diagnosis.find(waiver.cause) != std::string::npos;
 }
 
+// Of checks that see the same step and phase wrong, the one that says most of why comes first: one that names a part
+// (exact), then ranks that disagree (B0), then distance from the oracle (T), then bytes that differ from another run's.
+int Bluntness(const std::string& equality_class) {
+  const std::vector<std::string> order{"exact", "B0", "T", "B1", "B2"};
+  return static_cast<int>(std::find(order.begin(), order.end(), equality_class) - order.begin());
+}
+
 }  // namespace
 
 std::int64_t DecidingCheck(const std::vector<CheckResult>& checks) {
   constexpr double kFar = std::numeric_limits<double>::infinity();
   std::int64_t deciding = -1;
-  std::tuple<bool, std::int64_t, int, double> best;
+  std::tuple<bool, std::int64_t, int, int, double> best;
   for (std::size_t i = 0; i < checks.size(); ++i) {
     const CheckResult& check = checks[i];
     const bool holds = check.status == Status::kPass;
     const auto& divergence = check.first_divergence;
     const std::int64_t step = divergence ? divergence->step : std::numeric_limits<std::int64_t>::max();
     const double margin = holds && check.margin > 0 ? check.margin : kFar;
-    const std::tuple key{holds, holds ? 0 : step, holds || !divergence ? 0 : PhaseOrder(divergence->phase), margin};
+    const int phase = holds || !divergence ? 0 : PhaseOrder(divergence->phase);
+    const std::tuple key{holds, holds ? 0 : step, phase, holds ? 0 : Bluntness(check.equality_class), margin};
     if (deciding >= 0 && !(key < best)) continue;
     deciding = static_cast<std::int64_t>(i);
     best = key;
