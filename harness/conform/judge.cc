@@ -6,6 +6,7 @@
 #include <tuple>
 
 #include "harness/checks/check.h"
+#include "harness/checks/support/verdict.h"
 #include "harness/conform/trace.h"
 #include "harness/oracle/oracle.h"
 #include "harness/protocol/bad_input.h"
@@ -22,11 +23,9 @@ using protocol::Status;
 
 using Evidence = std::map<std::string, std::unique_ptr<RunEvidence>>;
 
-// Where in a step a phase stands. One that nobody knows comes last.
-int PhaseOrder(const std::string& phase) {
-  const std::vector<std::string> phases{"plan",     "load",      "ledger", "forward",
-                                        "backward", "reduction", "clip",   "optimizer"};
-  return static_cast<int>(std::find(phases.begin(), phases.end(), phase) - phases.begin());
+// Where in a step a divergence stands. Gradients are written after their reduction, so time can't tell the two apart.
+int PhaseOf(const protocol::Divergence& divergence) {
+  return checks::PhaseOrder(divergence.phase == "reduction" ? "backward" : divergence.phase);
 }
 
 // A run that did not come to its end decides the case; the candidate's is the one to tell of.
@@ -157,7 +156,7 @@ std::int64_t DecidingCheck(const std::vector<CheckResult>& checks) {
     const auto& divergence = check.first_divergence;
     const std::int64_t step = divergence ? divergence->step : std::numeric_limits<std::int64_t>::max();
     const double margin = holds && check.margin > 0 ? check.margin : kFar;
-    const int phase = holds || !divergence ? 0 : PhaseOrder(divergence->phase);
+    const int phase = holds || !divergence ? 0 : PhaseOf(*divergence);
     const std::tuple key{holds, holds ? 0 : step, phase, holds ? 0 : Bluntness(check.equality_class), margin};
     if (deciding >= 0 && !(key < best)) continue;
     deciding = static_cast<std::int64_t>(i);
