@@ -50,12 +50,15 @@ void AddFailures(const Record& record, Page* page) {
 }
 
 void AddTable(const Record& record, Page* page) {
-  page->Add("| profile | case | plan | class | measured of bound | verdict |\n| --- | --- | --- | --- | --- | --- |");
+  page->Add(
+      "| profile | case | plan | check | class | measured of bound | verdict |\n"
+      "| --- | --- | --- | --- | --- | --- | --- |");
   for (const CaseResult& result : record.cases) {
     const protocol::CheckResult* check = DecidingCheck(result);
     const bool run = check != nullptr && OutcomeOf(result.status) != Outcome::kNotRun;
-    page->Add(fmt::format("| {} | {} | {} | {} | {} | {} |", Marked(result.profile), Marked(CaseName(result)),
-                          Marked(result.plan), run ? Marked(check->equality_class) : "-",
+    page->Add(fmt::format("| {} | {} | {} | {} | {} | {} | {} |", Marked(result.profile), Marked(CaseName(result)),
+                          Marked(result.plan), run ? Marked(check->check) : "-",
+                          run ? Marked(check->equality_class) : "-",
                           run ? MeasuredOfBound(*check) : Marked(result.reason), protocol::NameOf(result.status)));
   }
 }

@@ -27,7 +27,8 @@ struct Widths {
 
 std::string Middle(const CaseResult& result) {
   if (OutcomeOf(result.status) == Outcome::kNotRun || DecidingCheck(result) == nullptr) return OneLine(result.reason);
-  return MeasuredOfBound(*DecidingCheck(result));
+  const protocol::CheckResult& check = *DecidingCheck(result);
+  return fmt::format("{} ({})", MeasuredOfBound(check), OneLine(check.check));
 }
 
 std::string ClassOf(const CaseResult& result) {

@@ -29,9 +29,10 @@ std::string CheckWords(const CheckResult& check) {
                      MeasuredOfBound(check), WithCommas(check.compared));
 }
 
-void AddRank(const protocol::RankResult& rank, std::vector<std::string>* lines) {
+// `all`: where no run ended well, the position of a rank that is not itself to blame tells something, too.
+void AddRank(const protocol::RankResult& rank, bool all, std::vector<std::string>* lines) {
   const bool bad_exit = rank.exit && *rank.exit != 0;
-  if (!bad_exit && !rank.signal && rank.position.empty()) return;
+  if (!bad_exit && !rank.signal && (!all || rank.position.empty())) return;
   const std::string who = rank.rank < 0 ? "launcher" : fmt::format("rank {}", rank.rank);
   std::string line = fmt::format("{} (pid {})", who, rank.pid);
   if (rank.signal) line += fmt::format(": killed by signal {}", *rank.signal);
@@ -121,14 +122,15 @@ std::vector<std::string> FailureWords(const CaseResult& result) {
     if (check->alpha && check->rho) {
       lines.push_back(fmt::format("alpha {:.6g} (scale), rho {:.3g} (direction)", *check->alpha, *check->rho));
     }
-    if (!check->diagnosis.empty() && check->diagnosis != result.reason) {
+    if (result.reason.find(check->diagnosis) == std::string::npos) {  // the reason may be the diagnosis itself
       lines.push_back("diagnosis: " + OneLine(check->diagnosis));
     }
     for (const CheckResult& other : result.checks) {
       if (&other != check && OutcomeOf(other.status) == Outcome::kBroken) lines.push_back("also " + CheckWords(other));
     }
   }
-  for (const protocol::RankResult& rank : result.ranks) AddRank(rank, &lines);
+  const bool ended_badly = result.status == Status::kError || result.status == Status::kTimeout;
+  for (const protocol::RankResult& rank : result.ranks) AddRank(rank, ended_badly, &lines);
   return lines;
 }
 

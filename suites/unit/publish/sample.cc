@@ -42,7 +42,12 @@ CaseResult FailingCase() {
   check.alpha = 2.0;
   check.rho = 3.1e-7;
   check.diagnosis = "gradients x 2.000 = data-parallel degree: summed, not averaged";
-  result.reason = check.diagnosis;
+  result.reason = "noise_ratio: " + check.diagnosis;
+  protocol::RankResult rank;
+  rank.pid = 4242;
+  rank.exit = 0;
+  rank.position = "done";
+  result.ranks = {rank};
   result.checks = {Check("effective_plan", "exact", 0, 0), check, Check("reported_norm", "exact", 2e-3, 1e-6)};
   result.deciding_check = 1;
   return result;
