@@ -70,7 +70,7 @@ Case MakeCase(const std::string& id, const std::string& claim, const protocol::W
               const std::string& plan, const std::vector<std::string>& checks, const std::optional<Resume>& resume,
               const std::string& where) {
   Case value;
-  value.plan = protocol::ParsePlan(plan == "single" ? "" : plan);
+  value.plan = protocol::ParsePlan(plan);
   value.id = id + "/" + protocol::ToString(value.plan);
   value.claim = claim;
   value.workload = workload;

@@ -28,6 +28,12 @@ int PhaseOf(const protocol::Divergence& divergence) {
   return checks::PhaseOrder(divergence.phase == "reduction" ? "backward" : divergence.phase);
 }
 
+// Which class says most about a case that holds: the one with a bound to come near to, then the strictest.
+int ClassOrder(const std::string& equality_class) {
+  const std::vector<std::string> classes{"T", "B2", "B1", "B0"};
+  return static_cast<int>(std::find(classes.begin(), classes.end(), equality_class) - classes.begin());
+}
+
 // A run that did not come to its end decides the case; the candidate's is the one to tell of.
 bool AllEnded(const SessionCase& value, CaseResult* result) {
   for (const RunRecord& run : value.runs) {
@@ -149,15 +155,16 @@ int Bluntness(const std::string& equality_class) {
 std::int64_t DecidingCheck(const std::vector<CheckResult>& checks) {
   constexpr double kFar = std::numeric_limits<double>::infinity();
   std::int64_t deciding = -1;
-  std::tuple<bool, std::int64_t, int, int, double> best;
+  std::tuple<bool, std::int64_t, int, double> best;
   for (std::size_t i = 0; i < checks.size(); ++i) {
     const CheckResult& check = checks[i];
-    const bool holds = check.status == Status::kPass;
     const auto& divergence = check.first_divergence;
     const std::int64_t step = divergence ? divergence->step : std::numeric_limits<std::int64_t>::max();
-    const double margin = holds && check.margin > 0 ? check.margin : kFar;
-    const int phase = holds || !divergence ? 0 : PhaseOf(*divergence);
-    const std::tuple key{holds, holds ? 0 : step, phase, holds ? 0 : Bluntness(check.equality_class), margin};
+    const int phase = divergence ? PhaseOrder(divergence->phase) : 0;
+    const bool holds = check.status == Status::kPass;
+    const double margin = check.margin > 0 ? check.margin : kFar;
+    const std::tuple key = holds ? std::tuple{true, std::int64_t{0}, ClassOrder(check.equality_class), margin}
+                                 : std::tuple{false, step, phase, 0.0};
     if (deciding >= 0 && !(key < best)) continue;
     deciding = static_cast<std::int64_t>(i);
     best = key;

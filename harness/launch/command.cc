@@ -21,11 +21,11 @@ std::string Variable(const char* name) {
 std::map<std::string, std::string> Placeholders(const protocol::Manifest& manifest, const Job& job) {
   std::error_code error;
   const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", error);
-  const std::string python = Variable("LOCKSTEP_PYTHON"), bin = Variable("LOCKSTEP_BIN");
+  const std::string python = Variable("LOCKSTEP_PYTHON");
   return {{"world_size", std::to_string(job.world_size)},
           {"fault", job.fault},
           {"manifest_dir", std::filesystem::absolute(manifest.file).parent_path()},
-          {"bin", bin.empty() ? self.parent_path().string() : bin},
+          {"bin", self.parent_path()},
           {"cache", CacheFolder()},
           {"python", python.empty() ? (CacheFolder() / "venv-adapters" / "bin" / "python").string() : python}};
 }

@@ -1,0 +1,182 @@
+#include "harness/cli/cli.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "harness/cli/subcommand.h"
+#include "harness/protocol/files.h"
+#include "harness/protocol/record.h"
+
+namespace lockstep::cli {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+struct Outcome {
+  int code = 0;
+  std::string out, err;
+};
+
+Outcome Run(std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), "lockstep");
+  testing::internal::CaptureStdout();
+  testing::internal::CaptureStderr();
+  Outcome outcome;
+  outcome.code = Main(arguments);
+  outcome.out = testing::internal::GetCapturedStdout();
+  outcome.err = testing::internal::GetCapturedStderr();
+  return outcome;
+}
+
+class CommandLine : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    std::string pattern = std::filesystem::temp_directory_path() / "cli-test-XXXXXX";
+    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
+    folder_ = pattern;
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+
+  std::string FakeTrainer(const std::string& mode) {
+    const std::string script = LOCKSTEP_SOURCE_DIR "/suites/unit/cli/fake_trainer.py";
+    const auto file = folder_ / (mode + ".toml");
+    std::ofstream(file) << "name = \"fake\"\nprotocol = 1\ndescribe = [\"python3\", \"" << script << "\", \"" << mode
+                        << "\", \"--describe\"]\nlaunch = [\"python3\", \"" << script << "\", \"" << mode
+                        << "\", \"{requests}\"]\nstart_seconds = 60\n";
+    return file;
+  }
+
+  protocol::Record ReadRecord() const {
+    return protocol::RecordFromJson(protocol::ReadJson(folder_ / "out" / "record.json"), "record.json");
+  }
+
+  std::filesystem::path folder_;
+};
+
+TEST_F(CommandLine, RefusesMisspeltWordsWithTheNearestRightOne) {
+  struct Row {
+    std::vector<std::string> arguments;
+    std::string suggestion;
+  };
+  for (const Row& row : std::vector<Row>{{{"confrom"}, "did you mean 'conform'"},
+                                         {{"conform", "--profil", "core"}, "did you mean '--profile'"},
+                                         {{"conform", "--profile=cor"}, "did you mean 'core'"},
+                                         {{"conform", "--case", "dp.evne"}, "did you mean 'dp.even'"},
+                                         {{"conform", "--trainer", "kokos"}, "did you mean 'kokkos'"},
+                                         {{"list", "fautls"}, "did you mean 'faults'"},
+                                         {{"train", "--plan", "dpp=2"}, "'dp'"}}) {
+    const Outcome outcome = Run(row.arguments);
+    EXPECT_EQ(outcome.code, 2) << row.suggestion;
+    EXPECT_THAT(outcome.err, AllOf(HasSubstr("lockstep: "), HasSubstr(row.suggestion)));
+    EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << outcome.err;
+  }
+}
+
+TEST_F(CommandLine, RefusesValuesThatMakeNoSense) {
+  EXPECT_EQ(Run({"conform", "--steps", "0"}).code, 2);
+  EXPECT_EQ(Run({"conform", "--steps", "three"}).code, 2);
+  EXPECT_EQ(Run({"conform", "--plan", "dp=2"}).code, 2);
+  EXPECT_EQ(Run({"train", "--steps", "5", "--minutes", "1"}).code, 2);
+  EXPECT_EQ(Run({"judge", folder_}).code, 2);
+  EXPECT_EQ(Run({"completion", "csh"}).code, 2);
+}
+
+TEST_F(CommandLine, TeachesEverySubcommand) {
+  const Outcome all = Run({"--help"});
+  EXPECT_EQ(all.code, 0);
+  for (const Subcommand* each : AllSubcommands()) {
+    EXPECT_THAT(all.out, HasSubstr(each->name));
+    const Outcome one = Run({each->name, "--help"});
+    EXPECT_EQ(one.code, 0);
+    EXPECT_THAT(one.out, HasSubstr("lockstep " + each->name));
+    EXPECT_FALSE(each->examples.empty()) << each->name;
+  }
+}
+
+TEST_F(CommandLine, ListsOneNameALineFirst) {
+  for (const std::string kind : {"cases", "profiles", "checks", "trainers", "schedules"}) {
+    const Outcome text = Run({"list", kind}), json = Run({"list", kind, "--json"});
+    ASSERT_EQ(text.code, 0) << text.err;
+    const nlohmann::json rows = nlohmann::json::parse(json.out);
+    ASSERT_FALSE(rows.empty());
+    std::istringstream lines(text.out);
+    for (const nlohmann::json& row : rows) {
+      std::string line;
+      ASSERT_TRUE(std::getline(lines, line));
+      EXPECT_EQ(line.substr(0, line.find(' ')), row.at("name").get<std::string>());
+      EXPECT_FALSE(row.at("sentence").get<std::string>().empty());
+    }
+  }
+}
+
+TEST_F(CommandLine, WritesCompletionScriptsThatTheShellReads) {
+  const Outcome bash = Run({"completion", "bash"});
+  std::ofstream(folder_ / "completion.bash") << bash.out;
+  const std::string test = "source '" + (folder_ / "completion.bash").string() +
+                           "' && COMP_WORDS=(lockstep conform --prof) COMP_CWORD=2 && _lockstep && "
+                           "[ \"${COMPREPLY[0]}\" = --profile ]";
+  EXPECT_EQ(std::system(("bash -c " + std::string("\"") + "true\" && bash <<'END'\n" + test + "\nEND").c_str()), 0);
+  EXPECT_THAT(Run({"completion", "fish"}).out, HasSubstr("-l profile"));
+  EXPECT_THAT(Run({"completion", "zsh"}).out, HasSubstr("bashcompinit"));
+}
+
+TEST_F(CommandLine, NothingSelectedIsFive) { EXPECT_EQ(Run({"conform", "--case", "nosuch.*"}).code, 5); }
+
+TEST_F(CommandLine, NothingSupportedIsFive) {
+  const Outcome outcome =
+      Run({"conform", "--trainer", FakeTrainer("nothing"), "--case", "dp.even/dp=2", "--out", folder_ / "out"});
+  EXPECT_EQ(outcome.code, 5) << outcome.err;
+  EXPECT_EQ(ReadRecord().cases.at(0).status, protocol::Status::kUnsupported);
+}
+
+TEST_F(CommandLine, ATrainerThatCrashesIsFourWithItsWords) {
+  const Outcome outcome =
+      Run({"conform", "--trainer", FakeTrainer("crash"), "--case", "dp.even/single", "--out", folder_ / "out"});
+  EXPECT_EQ(outcome.code, 4) << outcome.err;
+  const protocol::Record record = ReadRecord();
+  EXPECT_EQ(record.cases.at(0).status, protocol::Status::kError);
+  EXPECT_THAT(record.cases.at(0).reason, HasSubstr("no device is left"));
+  EXPECT_TRUE(std::filesystem::exists(folder_ / "out" / "junit.xml"));
+  EXPECT_EQ(Run({"judge", folder_ / "out"}).code, 4);
+}
+
+TEST_F(CommandLine, AHangIsATimeOut) {
+  const Outcome outcome = Run({"conform", "--trainer", FakeTrainer("hang"), "--case", "dp.exact_grid/micro_batches=8",
+                               "--deadline", "0.5", "--out", folder_ / "out"});
+  EXPECT_EQ(outcome.code, 124) << outcome.err;
+  EXPECT_THAT(ReadRecord().cases.at(0).reason, HasSubstr("rank 0 (pid "));
+}
+
+TEST_F(CommandLine, AnInterruptLeavesARecordThatSaysSo) {
+  const std::string trainer = FakeTrainer("hang"), out = folder_ / "out";
+  const pid_t pid = fork();
+  if (pid == 0) {
+    const std::string program = LOCKSTEP_BINARY_DIR "/bin/lockstep", log = folder_ / "log";
+    if (freopen(log.c_str(), "w", stdout) == nullptr || freopen(log.c_str(), "w", stderr) == nullptr) _exit(99);
+    execl(program.c_str(), "lockstep", "conform", "--trainer", trainer.c_str(), "--case",
+          "dp.exact_grid/micro_batches=8", "--out", out.c_str(), nullptr);
+    _exit(99);
+  }
+  const auto hello = folder_ / "out/runs/dp.exact_grid/micro_batches=8/candidate/evidence/rank_00000/hello.json";
+  int status = 0;
+  while (!std::filesystem::exists(hello)) {
+    ASSERT_EQ(waitpid(pid, &status, WNOHANG), 0) << "lockstep ended before its trainer began";
+    usleep(10000);
+  }
+  kill(pid, SIGINT);
+  ASSERT_EQ(waitpid(pid, &status, 0), pid);
+  EXPECT_EQ(WEXITSTATUS(status), 130);
+  EXPECT_FALSE(ReadRecord().complete);
+}
+
+}  // namespace
+}  // namespace lockstep::cli
