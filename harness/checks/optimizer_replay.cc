@@ -147,7 +147,7 @@ class OptimizerReplay {
     std::vector<std::pair<std::string, Replayed>> all;
     const protocol::Optimizer& optimizer = input_.workload.optimizer;
     if (optimizer.clip_norm > 0 && run_.request().evidence.gradients) {
-      all.emplace_back("the update used the gradient before clipping", faithful);
+      all.emplace_back("the update used the unclipped gradient", faithful);
       all.back().second.gradients = GatherKind(run_, s, "grad", parameters_);
     }
     const auto scaled = [&](const std::string& words, double factor) {

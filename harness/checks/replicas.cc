@@ -127,8 +127,7 @@ class Replicas {
     if (d.not_finite)
       words = fmt::format("{} of rank {} is not finite: element {} is {}", at.tensor, d.rank, d.first, d.value);
     if (!d.not_finite && judged) words += fmt::format("; rank {} is the further from the oracle", d.rank);
-    if (at.phase == "load")
-      words += "; the parameters differ before the first step: not broadcast, or not loaded alike";
+    if (at.phase == "load") words += "; the ranks start apart: the parameters were not broadcast, or not loaded alike";
     verdict_.Report(at, words);
     const TensorName name = ParseTensorName(at.tensor);
     if (d.not_finite || name.kind != "grad" || (told_ && told_->step != at.step)) return;

@@ -155,9 +155,9 @@ std::vector<Hypothesis> AccumulationHypotheses() {
   const auto dp = [](const Replay& r) { return static_cast<double>(r.plan().data); };
   const auto m = [](const Replay& r) { return static_cast<double>(r.plan().micro_batches); };
   return {
-      Sum("sum_over_replicas", "reduction", "gradients are summed over replicas, not averaged", Replicated,
+      Sum("sum_over_replicas", "backward", "gradients are summed over replicas, not averaged", Replicated,
           [=](const Replay& r, const Cell& c) { return Right(r, c) * dp(r); }),
-      Sum("divided_by_replicas", "reduction", "gradients are divided by the data-parallel degree once too often",
+      Sum("divided_by_replicas", "backward", "gradients are divided by the data-parallel degree once too often",
           Replicated, [=](const Replay& r, const Cell& c) { return Right(r, c) / dp(r); }),
       Sum("sum_over_micro_batches", "backward", "gradients are not divided by the number of micro-batches", Accumulated,
           [=](const Replay& r, const Cell& c) { return Right(r, c) * m(r); }),
@@ -165,7 +165,7 @@ std::vector<Hypothesis> AccumulationHypotheses() {
           Accumulated, [=](const Replay& r, const Cell& c) { return MeanOfCells(r, c) * m(r); }),
       Sum("divided_by_micro_batches", "backward", "gradients are divided by the number of micro-batches once too often",
           Accumulated, [=](const Replay& r, const Cell& c) { return Right(r, c) / m(r); }),
-      Sum("mean_of_replica_means", "reduction",
+      Sum("mean_of_replica_means", "backward",
           "mean of means over replicas: each replica divides by its own count of valid targets, not by the global one",
           Replicated,
           [=](const Replay& r, const Cell& c) {
@@ -178,7 +178,7 @@ std::vector<Hypothesis> AccumulationHypotheses() {
       Sum("mean_of_all_means", "backward",
           "mean of means over replicas and micro-batches: each divides by its own count of valid targets", Both,
           [=](const Replay& r, const Cell&) { return 1 / (dp(r) * m(r)); }),
-      Sum("sum_of_replica_means", "reduction", "the means of the replicas are added, not averaged", Replicated,
+      Sum("sum_of_replica_means", "backward", "the means of the replicas are added, not averaged", Replicated,
           [=](const Replay& r, const Cell& c) {
             return static_cast<double>(c.valid) / static_cast<double>(std::max<std::int64_t>(1, r.ValidOf(c.data)));
           }),

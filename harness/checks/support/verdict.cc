@@ -23,6 +23,9 @@ void Verdict::Report(const Divergence& at, const std::string& words, std::option
   ++findings_;
   if (first_ && !Earlier(at, *first_)) return;
   first_ = at;
+  for (const std::string kind : {"grad/", "clipped/", "param/", "state/", "working/"}) {
+    if (at.tensor.starts_with(kind)) first_->tensor = at.tensor.substr(kind.size());  // the phase tells which it is
+  }
   words_ = words;
   alpha_ = alpha;
   rho_ = rho;

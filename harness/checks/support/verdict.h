@@ -22,7 +22,8 @@ class Verdict {
   void Count(std::int64_t count) { compared_ += count; }
   // Keeps the largest value; NaN is larger than any.
   void Measure(double value);
-  // A difference. The first in step order is told with its words; the others are counted.
+  // A difference. The first in step order is told with its words; the others are counted. Its tensor is kept as the
+  // parameter's name: "grad/wte.weight" becomes "wte.weight".
   void Report(const protocol::Divergence& at, const std::string& words, std::optional<double> alpha = {},
               std::optional<double> rho = {});
   bool failed() const { return findings_ > 0; }

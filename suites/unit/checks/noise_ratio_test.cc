@@ -39,7 +39,7 @@ TEST(NoiseRatio, NamesASumOverReplicas) {
   Mutations m;
   m.before_update = [](std::int64_t, oracle::TraceStep& step) { Scale(step.gradients, 2); };
   const auto r = scene.Judge("noise_ratio", m);
-  ExpectFail(r, 1, "reduction", "gradients x 2.000 = data-parallel degree: summed, not averaged");
+  ExpectFail(r, 1, "backward", "gradients x 2.000 = data-parallel degree: summed, not averaged");
   EXPECT_NEAR(*r.alpha, 2, 1e-6);
   EXPECT_LT(*r.rho, 1e-5);
   EXPECT_EQ(r.first_divergence->tensor, "layers.2.bias");  // the first in backward order
@@ -68,7 +68,7 @@ TEST(NoiseRatio, NamesAMeanOfReplicaMeans) {
   const auto r = scene.Judge("noise_ratio", Reweighted(scene, [](const Replay& replay, const Cell& c) {
                                return static_cast<double>(c.valid) / static_cast<double>(replay.ValidOf(c.data)) / 2;
                              }));
-  ExpectFail(r, 1, "reduction", "mean of means over replicas");
+  ExpectFail(r, 1, "backward", "mean of means over replicas");
 }
 
 TEST(NoiseRatio, NamesAMeanOfMicroBatchMeans) {

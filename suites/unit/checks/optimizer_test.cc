@@ -45,7 +45,7 @@ TEST(OptimizerReplay, SeesTheUnclippedGradientInTheUpdate) {
   Scene scene(Clipped(protocol::OptimizerKind::kMomentum), PlanOf("dp=2"));
   const auto r = scene.Judge("optimizer_replay",
                              Redone(scene, [](auto& w, auto&, auto&, std::int64_t) { w.optimizer.clip_norm = 0; }));
-  ExpectFail(r, 1, "optimizer", "the update used the gradient before clipping");
+  ExpectFail(r, 1, "optimizer", "the update used the unclipped gradient");
   ExpectPass(scene.Judge("reported_norm"));
 }
 
