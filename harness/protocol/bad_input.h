@@ -10,14 +10,9 @@
 
 namespace lockstep::protocol {
 
-// One printable line: what a file under suspicion brings into a message must not break or flood the message.
-inline std::string OneLine(std::string text, std::size_t longest = 600) {
-  if (text.size() > longest) text = text.substr(0, longest) + "...";
-  for (char& c : text) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
-  }
-  return text;
-}
+// `text` as one line of valid UTF-8 without control characters, cut after `longest` bytes: what a file under suspicion
+// brings into a message must not break or flood whatever the message is written into.
+std::string OneLine(const std::string& text, std::size_t longest = 600);
 
 class BadInput : public std::runtime_error {
  public:

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <numeric>
 
 #include "harness/protocol/bad_input.h"
 
@@ -32,19 +31,25 @@ std::optional<std::int64_t> AsInteger(const nlohmann::json& value) {
   return std::nullopt;
 }
 
+// Letters changed, added, left out, or two neighbours swapped (optimal string alignment).
 std::int64_t EditDistance(const std::string& a, const std::string& b) {
-  std::vector<std::int64_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), 0);
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::int64_t diagonal = row[0];
-    row[0] = static_cast<std::int64_t>(i);
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      const std::int64_t above = row[j];
-      row[j] = std::min({row[j] + 1, row[j - 1] + 1, diagonal + (a[i - 1] == b[j - 1] ? 0 : 1)});
-      diagonal = above;
+  const std::size_t columns = b.size() + 1;
+  std::vector<std::int64_t> table((a.size() + 1) * columns);
+  const auto at = [&](std::size_t i, std::size_t j) -> std::int64_t& { return table[i * columns + j]; };
+  for (std::size_t i = 0; i <= a.size(); ++i) {
+    for (std::size_t j = 0; j <= b.size(); ++j) {
+      if (i == 0 || j == 0) {
+        at(i, j) = static_cast<std::int64_t>(i + j);
+        continue;
+      }
+      const std::int64_t changed = a[i - 1] == b[j - 1] ? 0 : 1;
+      at(i, j) = std::min({at(i - 1, j) + 1, at(i, j - 1) + 1, at(i - 1, j - 1) + changed});
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) {
+        at(i, j) = std::min(at(i, j), at(i - 2, j - 2) + 1);
+      }
     }
   }
-  return row.back();
+  return table.back();
 }
 
 }  // namespace
