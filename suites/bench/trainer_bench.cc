@@ -90,7 +90,10 @@ double StepSeconds(const protocol::Manifest& manifest, std::int64_t replicas, co
   std::filesystem::create_directories(folder);
   protocol::WriteRequest(folder, request);
   protocol::WriteInputs(folder, inputs::Make(request.workload));
-  const auto ends = launch::Launch(manifest, {.requests = {folder}, .world_size = replicas});
+  launch::Job job;
+  job.requests = {folder};
+  job.world_size = replicas;
+  const auto ends = launch::Launch(manifest, job);
   if (ends.size() != 1 || ends[0].kind != launch::EndKind::kDone) {
     throw std::runtime_error("trainer: " + (ends.empty() ? std::string("did not start") : ends[0].reason));
   }
