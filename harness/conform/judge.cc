@@ -160,11 +160,11 @@ std::int64_t DecidingCheck(const std::vector<CheckResult>& checks) {
     const CheckResult& check = checks[i];
     const auto& divergence = check.first_divergence;
     const std::int64_t step = divergence ? divergence->step : std::numeric_limits<std::int64_t>::max();
-    const int phase = divergence ? PhaseOrder(divergence->phase) : 0;
+    const int phase = divergence ? PhaseOf(*divergence) : 0;
     const bool holds = check.status == Status::kPass;
     const double margin = check.margin > 0 ? check.margin : kFar;
     const std::tuple key = holds ? std::tuple{true, std::int64_t{0}, ClassOrder(check.equality_class), margin}
-                                 : std::tuple{false, step, phase, 0.0};
+                                 : std::tuple{false, step, 10 * phase + Bluntness(check.equality_class), 0.0};
     if (deciding >= 0 && !(key < best)) continue;
     deciding = static_cast<std::int64_t>(i);
     best = key;
