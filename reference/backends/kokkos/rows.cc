@@ -51,11 +51,10 @@ void KokkosDevice::LayerNormBackward(std::int64_t rows, std::int64_t width, cons
       const float mean_gn =
           LaneSum<float>(width, [=](std::int64_t j) { return d_row[j] * weight[j] * ((row[j] - m) * r); }) * inverse;
       float* const out = d_x + i * width;
-      const float keep = accumulate_x ? 1.0f : 0.0f;
       const auto gradient = [=](std::int64_t j) {
         return r * ((d_row[j] * weight[j] - mean_g) - ((row[j] - m) * r) * mean_gn);
       };
-      if (keep != 0.0f) {
+      if (accumulate_x) {
 #pragma omp simd
         for (std::int64_t j = 0; j < width; ++j) out[j] += gradient(j);
       } else {
