@@ -3,7 +3,8 @@
 # Settings shared by all targets: warnings are errors, includes are relative to the repository's root.
 add_library(lockstep_settings INTERFACE)
 target_include_directories(lockstep_settings INTERFACE ${CMAKE_SOURCE_DIR})
-target_compile_options(lockstep_settings INTERFACE -Wall -Wextra -Wpedantic -Werror -Wshadow -Wnon-virtual-dtor -Wno-restrict)  # GCC 12 warns of its own strings
+target_compile_options(lockstep_settings INTERFACE -Wall -Wextra -Wpedantic -Werror -Wshadow -Wnon-virtual-dtor
+  $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>)  # GCC 12 warns of its own strings
 target_compile_definitions(lockstep_settings INTERFACE LOCKSTEP_VERSION="${PROJECT_VERSION}")
 if(LOCKSTEP_SANITIZE)
   string(REPLACE ";" "," _sanitizers "${LOCKSTEP_SANITIZE}")

@@ -58,7 +58,8 @@ void EvidenceWriter::Write(const Hello& hello) {
          {"precision", NameOf(effective.precision)},
          {"optimizer", NameOf(effective.optimizer)},
          {"clip_norm", NumberToJson(effective.clip_norm)},
-         {"devices", effective.devices}}}});
+         {"devices", effective.devices}}}},
+      Durability::kRenamed);
 }
 
 void EvidenceWriter::Write(const MicroBatchEvent& event) {
@@ -86,7 +87,7 @@ void EvidenceWriter::Write(const Done& done) {
                           {"capacity_bytes", done.memory.capacity_bytes}}}};
   object.update(Times(done.wall_seconds, done.busy_seconds, done.idle_seconds));
   if (done.error) object["error"] = *done.error;
-  WriteJson(folder_ / "done.json", object);
+  WriteJson(folder_ / "done.json", object, Durability::kRenamed);
 }
 
 void EvidenceWriter::Event(const nlohmann::json& object) {
@@ -98,7 +99,7 @@ void EvidenceWriter::WriteStep(std::int64_t step, const std::map<std::string, Te
                                const std::map<std::string, Slice>& slices) {
   std::map<std::string, std::string> metadata;
   for (const auto& [name, slice] : slices) metadata[name] = SliceToMetadata(slice);
-  WriteSafetensors(folder_ / StepFileName(step), tensors, metadata);
+  WriteSafetensors(folder_ / StepFileName(step), tensors, metadata, Durability::kRenamed);
 }
 
 }  // namespace lockstep::protocol

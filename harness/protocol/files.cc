@@ -66,10 +66,10 @@ std::string ReadTextFile(const std::filesystem::path& path, std::uint64_t max_by
   return text;
 }
 
-void WriteFileWhole(const std::filesystem::path& path, const std::string& content) {
+void WriteFileWhole(const std::filesystem::path& path, const std::string& content, Durability durability) {
   WholeFile file(path);
   file.Append(content);
-  file.Commit();
+  file.Commit(durability);
 }
 
 Json ReadJson(const std::filesystem::path& path) { return ParseJson(ReadTextFile(path), path.string()); }
@@ -85,8 +85,8 @@ Json ParseJson(const std::string& text, const std::string& name) {
   }
 }
 
-void WriteJson(const std::filesystem::path& path, const Json& value) {
-  WriteFileWhole(path, value.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+void WriteJson(const std::filesystem::path& path, const Json& value, Durability durability) {
+  WriteFileWhole(path, value.dump(2, ' ', false, Json::error_handler_t::replace) + "\n", durability);
 }
 
 Json NumberToJson(double value) {

@@ -1,4 +1,8 @@
 // Whole files: read with a size limit, written by temporary file, fsync and rename.
+//
+// Whoever reads a file sees all of it or none. Durability::kSynced also survives a crash of the machine; it costs
+// milliseconds a file. Requests and evidence, hundreds of files a profile, go without: a run that a crash of the machine
+// cut short has no record, and every reader finds a torn file.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +16,9 @@ namespace lockstep::protocol {
 inline constexpr std::uint64_t kMaxTextFile = 64ull << 20;     // bytes; larger JSON and TOML files are refused
 
 std::string ReadTextFile(const std::filesystem::path& path, std::uint64_t max_bytes = kMaxTextFile);
-void WriteFileWhole(const std::filesystem::path& path, const std::string& content);
+enum class Durability { kSynced, kRenamed };
+void WriteFileWhole(const std::filesystem::path& path, const std::string& content,
+                    Durability durability = Durability::kSynced);
 
 // JSON and TOML both arrive as nlohmann::json, so that one strict reader (fields.h) serves both.
 // BadInput names file, line and column on a syntax error; duplicate keys and nesting deeper than 64 are refused.
@@ -20,7 +26,9 @@ nlohmann::json ReadJson(const std::filesystem::path& path);
 nlohmann::json ParseJson(const std::string& text, const std::string& name);
 nlohmann::json ReadToml(const std::filesystem::path& path);
 nlohmann::json ParseToml(const std::string& text, const std::string& name);
-void WriteJson(const std::filesystem::path& path, const nlohmann::json& value);   // indented by 2, whole or not at all
+// Indented by 2, whole or not at all.
+void WriteJson(const std::filesystem::path& path, const nlohmann::json& value,
+               Durability durability = Durability::kSynced);
 
 // Non-finite numbers travel as the strings "NaN", "Inf", "-Inf".
 nlohmann::json NumberToJson(double value);

@@ -128,8 +128,10 @@ void ValidateInputs(const Inputs& inputs, const Workload& workload, const std::s
 }
 
 void WriteInputs(const std::filesystem::path& request_folder, const Inputs& inputs) {
-  if (!inputs.parameters.empty()) WriteSafetensors(request_folder / "parameters.safetensors", inputs.parameters);
-  if (!inputs.data.empty()) WriteSafetensors(request_folder / "data.safetensors", inputs.data, {{"form", inputs.form}});
+  if (!inputs.parameters.empty())
+    WriteSafetensors(request_folder / "parameters.safetensors", inputs.parameters, {}, Durability::kRenamed);
+  if (!inputs.data.empty())
+    WriteSafetensors(request_folder / "data.safetensors", inputs.data, {{"form", inputs.form}}, Durability::kRenamed);
 }
 
 Inputs ReadInputs(const std::filesystem::path& request_folder, const Workload& workload) {

@@ -125,7 +125,7 @@ Request ReadRequest(const std::filesystem::path& folder) {
 }
 
 void WriteRequest(const std::filesystem::path& folder, const Request& request) {
-  WriteJson(folder / "request.json", RequestToJson(request));
+  WriteJson(folder / "request.json", RequestToJson(request), Durability::kRenamed);
 }
 
 Run MicroBatchRun(std::int64_t batch_size, const Plan& plan, std::int64_t data_rank, std::int64_t micro_batch) {

@@ -161,7 +161,7 @@ Tensor SafetensorsFile::Load(const std::string& tensor) const {
 }
 
 void WriteSafetensors(const std::filesystem::path& path, const std::map<std::string, Tensor>& tensors,
-                      const std::map<std::string, std::string>& metadata) {
+                      const std::map<std::string, std::string>& metadata, Durability durability) {
   nlohmann::json header = nlohmann::json::object();
   if (!metadata.empty()) header["__metadata__"] = metadata;
   std::size_t offset = 0;
@@ -182,7 +182,7 @@ void WriteSafetensors(const std::filesystem::path& path, const std::map<std::str
   WholeFile file(path);
   file.Append(prefix + text);
   for (const auto& [name, tensor] : tensors) file.Append(tensor.bytes);
-  file.Commit();
+  file.Commit(durability);
 }
 
 }  // namespace lockstep::protocol

@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "harness/protocol/files.h"
 #include "harness/protocol/tensor.h"
 
 namespace lockstep::protocol {
@@ -48,8 +49,9 @@ class SafetensorsFile {
   std::unique_ptr<Impl> impl_;
 };
 
-// Writes whole or not at all (temporary file, fsync, rename). Tensors are laid out in the order of the map.
+// Writes whole or not at all (see files.h). Tensors are laid out in the order of the map.
 void WriteSafetensors(const std::filesystem::path& path, const std::map<std::string, Tensor>& tensors,
-                      const std::map<std::string, std::string>& metadata = {});
+                      const std::map<std::string, std::string>& metadata = {},
+                      Durability durability = Durability::kSynced);
 
 }  // namespace lockstep::protocol

@@ -36,8 +36,8 @@ void WholeFile::Append(std::span<const std::byte> bytes) {
 
 void WholeFile::Append(const std::string& text) { Append(std::as_bytes(std::span(text))); }
 
-void WholeFile::Commit() {
-  if (fsync(descriptor_) != 0) Refuse("can't be synced");
+void WholeFile::Commit(Durability durability) {
+  if (durability == Durability::kSynced && fsync(descriptor_) != 0) Refuse("can't be synced");
   if (rename(temporary_.c_str(), path_.c_str()) != 0) Refuse("can't be renamed from its temporary name");
   close(descriptor_);
   descriptor_ = -1;

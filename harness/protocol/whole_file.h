@@ -1,11 +1,14 @@
-// A file that appears whole or not at all: written under a temporary name beside it, synced, renamed by Commit().
-// Without Commit() nothing is left. Failures are BadInput naming the file.
+// A file that appears whole or not at all: written under a temporary name beside it, renamed by Commit().
+// Without
+// Commit() nothing is left. Failures are BadInput naming the file.
 #pragma once
 
 #include <cstddef>
 #include <filesystem>
 #include <span>
 #include <string>
+
+#include "harness/protocol/files.h"
 
 namespace lockstep::protocol {
 
@@ -18,7 +21,7 @@ class WholeFile {
 
   void Append(std::span<const std::byte> bytes);
   void Append(const std::string& text);
-  void Commit();
+  void Commit(Durability durability);
 
  private:
   [[noreturn]] void Refuse(const std::string& what) const;
