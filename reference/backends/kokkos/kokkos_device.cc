@@ -91,11 +91,13 @@ void KokkosDevice::Zero(void* target, std::size_t bytes) {
   });
 }
 
-// Kokkos with OpenMP advises on standard error, at each start of each rank, to bind threads, which is wrong where ranks
-// share cores; a value of the user's own is left as it is.
+// Kokkos with OpenMP warns on standard error, at each start of each rank, that threads are not bound and that they
+// outnumber cores; both are as they should be where ranks share cores.
 Runtime::Runtime() {
-  setenv("OMP_PROC_BIND", "false", 0);
-  Kokkos::initialize();
+  char program[] = "lockstep", quiet[] = "--kokkos-disable-warnings";
+  char* arguments[] = {program, quiet, nullptr};
+  int count = 2;
+  Kokkos::initialize(count, arguments);
 }
 Runtime::~Runtime() { Kokkos::finalize(); }
 
