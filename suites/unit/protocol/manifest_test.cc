@@ -49,6 +49,16 @@ TEST(Manifest, IsReadFromItsFile) {
   EXPECT_EQ(manifest.waivers[0].cause, "mean of means");
 }
 
+TEST(Manifest, EveryManifestOfTheRepositoryIsRead) {
+  int read = 0;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(LOCKSTEP_SOURCE_DIR "/reference")) {
+    if (entry.path().extension() != ".toml") continue;
+    EXPECT_FALSE(ReadManifest(entry.path()).name.empty()) << entry.path();
+    ++read;
+  }
+  EXPECT_GE(read, 2);
+}
+
 TEST(Manifest, RefusalsNameFileAndField) {
   EXPECT_THAT(RefusalAfter("protocol = 1", "protocol = 2"), HasSubstr("trainer.toml: protocol: is 2; expected 1"));
   EXPECT_THAT(RefusalAfter("name = \"t\"", ""), HasSubstr("trainer.toml: name: is missing"));
