@@ -11,6 +11,7 @@
 #include "harness/checks/support/diagnosis.h"
 #include "harness/checks/support/evidence_view.h"
 #include "harness/checks/support/hypotheses.h"
+#include "harness/checks/support/perturbed.h"
 #include "harness/checks/support/tolerance.h"
 #include "harness/protocol/bad_input.h"
 
@@ -110,47 +111,79 @@ class NoiseRatio {
     }
   }
 
-  void JudgeKind(const std::string& kind, const std::string& phase, const Values& candidate, const Values& reference,
-                 std::vector<TensorNoise> noise, const NoiseScale& scale, bool nothing_valid, Judged& judged) const {
+  void JudgeKind(const std::string& kind, const Values& candidate, const Values& reference,
+                 std::vector<TensorNoise> noise, const NoiseScale& scale, const std::vector<const Values*>& perturbed,
+                 Judged& judged) const {
+    const std::string phase = kind == "grad" ? "backward" : "optimizer";
     for (std::size_t i = 0; i < parameters_.size(); ++i) {
       const std::string& name = parameters_[i].name;
       noise[i].largest_relative = largest_.at(kind + "/" + name);
       Comparison c;
       c.Add(candidate.at(name), reference.at(name));
       if (noise[i].reference == 0) {  // R would divide by nothing
-        if (!nothing_valid) judged.vacuous.push_back(kind + "/" + name);
+        if (NeverMoves(kind, name)) judged.vacuous.push_back(kind + "/" + name);
         if (!(c.difference() <= 0)) judged.alarms.push_back({phase, name, c.difference()});
         continue;
       }
-      const double ratio = c.difference() / scale.Of(noise[i]);
+      double inherent = scale.Of(noise[i]);
+      for (const Values* other : perturbed) {
+        Comparison moved;
+        moved.Add(other->at(name), reference.at(name));
+        inherent = Worse(inherent, moved.difference());
+      }
+      const double ratio = c.difference() / inherent;
       judged.worst = Worse(judged.worst, ratio);
       if (!(ratio <= kTau)) judged.alarms.push_back({phase, name, ratio});
     }
   }
 
-  Judged Judge(std::int64_t s, const StepValues& candidate, const TraceStep& reference, const StepValues& single,
-               const TraceStep& single_reference, std::int64_t drift_steps) const {
+  // A tensor whose reference is zero in every step: no step of this workload puts it to the test. (Zero in some steps
+  // is what dead activations, or a batch without a valid target, give; there the candidate must be zero too.)
+  bool NeverMoves(const std::string& kind, const std::string& name) const {
+    for (std::int64_t s = FirstStep(run_); s <= LastStep(run_); ++s) {
+      const Values& values = kind == "grad" ? Trace(s).gradients : Trace(s).parameters;
+      if (Norm(values.at(name)) > 0) return false;
+    }
+    return true;
+  }
+
+  // What a step is compared with: the right step, for the single run too, and how many steps have drifted since they
+  // were the same; on a last look also the steps that rounding could have made of it.
+  struct Reference {
+    const TraceStep* right = nullptr;
+    const TraceStep* single_right = nullptr;
+    std::int64_t drift_steps = 1;
+    std::vector<TraceStep> perturbed;
+  };
+
+  Judged Judge(std::int64_t s, const StepValues& candidate, const StepValues& single, const Reference& to) const {
     Judged judged;
     const protocol::Precision precision = input_.workload.precision;
-    const bool nothing_valid = Trace(s).valid_tokens == 0;  // then loss and gradients are 0 by definition
     const double compute = ComputeRoundoff(precision);
     judged.typical = compute;
     Judged tensors = judged;
+    std::vector<const Values*> gradients, parameters;
+    double loss_moves = 0;
+    for (const TraceStep& p : to.perturbed) {
+      gradients.push_back(&p.gradients);
+      parameters.push_back(&p.parameters);
+      loss_moves = Worse(loss_moves, std::fabs(p.loss - to.right->loss));
+    }
     if (!candidate.gradients.empty()) {
-      const auto noise = Noise(single.gradients, single_reference.gradients, reference.gradients);
-      const NoiseScale scale(noise, compute, drift_steps);
+      const auto noise = Noise(single.gradients, to.single_right->gradients, to.right->gradients);
+      const NoiseScale scale(noise, compute, to.drift_steps);
       judged.typical = scale.typical();
       judged.single_is_wrong = scale.single_is_wrong();
-      JudgeKind("grad", "backward", candidate.gradients, reference.gradients, noise, scale, nothing_valid, tensors);
+      JudgeKind("grad", candidate.gradients, to.right->gradients, noise, scale, gradients, tensors);
     }
     if (!candidate.parameters.empty()) {
-      const auto noise = Noise(single.parameters, single_reference.parameters, reference.parameters);
-      const NoiseScale scale(noise, MasterRoundoff(precision), drift_steps);
-      JudgeKind("param", "optimizer", candidate.parameters, reference.parameters, noise, scale, false, tensors);
+      const auto noise = Noise(single.parameters, to.single_right->parameters, to.right->parameters);
+      const NoiseScale scale(noise, MasterRoundoff(precision), to.drift_steps);
+      JudgeKind("param", candidate.parameters, to.right->parameters, noise, scale, parameters, tensors);
     }
-    const double loss_error = std::fabs(candidate.loss - reference.loss);
+    const double loss_error = std::fabs(candidate.loss - to.right->loss);
     const double loss_noise =
-        LossNoise(reference.loss, loss_largest_, Trace(s).valid_tokens, judged.typical, precision);
+        Worse(loss_moves, LossNoise(to.right->loss, loss_largest_, Trace(s).valid_tokens, judged.typical, precision));
     const double loss_ratio = loss_error == 0 ? 0 : loss_error / loss_noise;
     if (!(loss_ratio <= kTau)) judged.alarms.push_back({"forward", "", loss_ratio});
     judged.worst = Worse(tensors.worst, loss_ratio);
@@ -159,23 +192,30 @@ class NoiseRatio {
     return judged;
   }
 
-  // The step made anew by the oracle from what a run held before it.
-  TraceStep Anchored(const RunEvidence& run, std::int64_t s) const {
-    TraceStep previous;
-    previous.parameters = GatherKind(run, s - 1, "param", parameters_);
-    TraceStep step = oracle::LossAndGradients(input_.workload, input_.inputs, previous.parameters, s);
+  // What a run held before a step, and the step made anew by the oracle from it.
+  TraceStep HeldBefore(const RunEvidence& run, std::int64_t s) const {
+    TraceStep held;
+    held.parameters = GatherKind(run, s - 1, "param", parameters_);
     if (ComparesParameters()) {
-      previous.state = GatherState(run, s - 1, input_.workload.optimizer.kind, parameters_);
-      oracle::Update(input_.workload, previous, s, step);
+      held.state = GatherState(run, s - 1, input_.workload.optimizer.kind, parameters_);
     }
+    return held;
+  }
+  TraceStep MadeFrom(const TraceStep& held, std::int64_t s) const {
+    TraceStep step = oracle::LossAndGradients(input_.workload, input_.inputs, held.parameters, s);
+    if (ComparesParameters()) oracle::Update(input_.workload, held, s, step);
     return step;
   }
+  bool OracleKnowsTheModel() const { return input_.workload.model.kind != protocol::ModelKind::kOwn; }
   bool CanAnchor(std::int64_t s) const {
     const protocol::EvidenceWanted& wanted = run_.request().evidence;
     const bool state = wanted.optimizer_state || !ComparesParameters() ||
                        input_.workload.optimizer.kind == protocol::OptimizerKind::kSgd;
-    return s > 1 && s > FirstStep(run_) && input_.workload.model.kind != protocol::ModelKind::kOwn &&
-           wanted.parameters && state && HasTensors(s - 1);
+    const auto held = [&](const RunEvidence& run) {
+      const std::vector<std::int64_t> steps = TensorStepsWithLoaded(run);
+      return std::find(steps.begin(), steps.end(), s - 1) != steps.end();
+    };
+    return s > 1 && OracleKnowsTheModel() && wanted.parameters && state && held(run_) && held(single_);
   }
 
   bool Step(std::int64_t s) {
@@ -185,21 +225,28 @@ class NoiseRatio {
     for (const Values* values : {&candidate.gradients, &candidate.parameters}) {
       for (const auto& [name, v] : *values) verdict_.Count(static_cast<std::int64_t>(v.size()));
     }
-    Judged judged = Judge(s, candidate, Trace(s), single, Trace(s), s);
-    TraceStep reference;
-    const TraceStep* used = &Trace(s);
+    Reference to{&Trace(s), &Trace(s), s, {}};
+    TraceStep right, single_right, held = Trace(s - 1);
+    Judged judged = Judge(s, candidate, single, to);
     if (!judged.alarms.empty() && CanAnchor(s)) {
-      reference = Anchored(run_, s);
-      judged = Judge(s, candidate, reference, single, Anchored(single_, s), 1);
-      used = &reference;
+      held = HeldBefore(run_, s);
+      right = MadeFrom(held, s);
+      single_right = MadeFrom(HeldBefore(single_, s), s);
+      to = {&right, &single_right, 1, {}};
+      judged = Judge(s, candidate, single, to);
+    }
+    if (!judged.alarms.empty() && OracleKnowsTheModel()) {
+      to.perturbed = PerturbedSteps(input_.workload, input_.inputs, held, s, ComputeRoundoff(input_.workload.precision),
+                                    ComparesParameters());
+      judged = Judge(s, candidate, single, to);
     }
     verdict_.Measure(judged.worst);
     for (const std::string& tensor : judged.vacuous) {
       verdict_.Report({s, "backward", tensor, -1, -1},
-                      "vacuous: the oracle's " + tensor + " is all zero, so no ratio can be formed");
+                      "vacuous: the oracle's " + tensor + " is all zero in every step, so nothing puts it to the test");
     }
-    if (!judged.alarms.empty()) Tell(s, candidate, *used, judged);
-    CheckCoarse(s, candidate, *used);
+    if (!judged.alarms.empty()) Tell(s, candidate, *to.right, judged);
+    CheckCoarse(s, candidate, *to.right);
     return judged.alarms.empty() && judged.vacuous.empty();
   }
 
