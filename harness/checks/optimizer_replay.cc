@@ -269,7 +269,8 @@ class OptimizerReplay {
     }
     if (!right) verdict_.Measure(std::numeric_limits<double>::infinity());
     for (const Parameter& p : parameters_) {
-      if (IsOfAMatrixProduct(p.name) && !held[p.name]) throw protocol::BadInput(fmt::format("step {}: working/{}", s, p.name), "no rank holds it");
+      if (IsOfAMatrixProduct(p.name) && !held[p.name])
+        throw protocol::BadInput(fmt::format("step {}: working/{}", s, p.name), "no rank holds it");
     }
     return right;
   }

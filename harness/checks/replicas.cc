@@ -127,6 +127,7 @@ class Replicas {
     if (d.not_finite)
       words = fmt::format("{} of rank {} is not finite: element {} is {}", at.tensor, d.rank, d.first, d.value);
     if (!d.not_finite && judged) words += fmt::format("; rank {} is the further from the oracle", d.rank);
+    if (!d.not_finite) words += Relation(d.rank, d.other);
     if (at.phase == "load") words += "; the ranks start apart: the parameters were not broadcast, or not loaded alike";
     verdict_.Report(at, words);
     const TensorName name = ParseTensorName(at.tensor);
@@ -134,6 +135,16 @@ class Replicas {
     if (!told_) told_ = at;
     if (told_->rank != at.rank) return;
     gradients_.push_back({name.parameter, slice, d.rank == held_by ? part : ExtractValues(values, slice)});
+  }
+
+  // What two ranks are to each other: over which group the reduction was missed.
+  std::string Relation(std::int64_t a, std::int64_t b) const {
+    const protocol::Coordinates x = input_.plan.At(a), y = input_.plan.At(b);
+    if (x.pipeline != y.pipeline) return "; they stand on two pipeline stages and hold copies of one tied weight";
+    if (x.data != y.data) return "; they are two replicas";
+    const bool masks = input_.workload.model.dropout > 0;
+    return std::string("; they are of one tensor group: not reduced over tensor ranks") +
+           (masks ? ", or other dropout masks" : "");
   }
 
   // The gradients of the rank that is told, beside what known causes give.

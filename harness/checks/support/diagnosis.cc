@@ -90,8 +90,10 @@ std::string ScaleWords(const std::string& what, double alpha, double rho, double
   if (!std::isfinite(alpha) || !std::isfinite(rho)) return what + " are not finite";
   if (!IsScaleOnly(alpha, rho, typical_noise)) return "";
   std::string names;
+  int named = 0;  // degrees come before counts: the first two are enough
   for (const Factor& factor : Factors(plan, counts)) {
-    if (!IsFactor(alpha, factor.value, typical_noise)) continue;
+    if (named == 2 || !IsFactor(alpha, factor.value, typical_noise)) continue;
+    ++named;
     names += (names.empty() ? " = " : ", or = ") + factor.words;
   }
   return fmt::format("{} x {:.3f}{}", what, alpha, names);

@@ -210,9 +210,9 @@ std::vector<Hypothesis> AccumulationHypotheses() {
           [](const Replay& r, const Cell& c) {
             return static_cast<double>(c.valid) / static_cast<double>(r.batch_size() * r.workload().model.sequence);
           }),
+      {"not_reduced", "reduction", "not reduced over replicas: it is one replica's own gradient", OneReplica},
       OneCell("micro_batch_missing", "the backward of one micro-batch is missing", 0),
       OneCell("micro_batch_twice", "the backward of one micro-batch counts twice", 2),
-      {"not_reduced", "reduction", "not reduced over replicas: it is one replica's own gradient", OneReplica},
       {"accumulated_in_bf16", "backward", "micro-batches are accumulated in bf16", AccumulatedInBFloat16},
       {"stale_parameters", "forward", "computed at the parameters of the step before: stale weights",
        AtPreviousParameters},

@@ -33,12 +33,12 @@ std::int64_t ValidOf(const Input& input, const std::vector<std::int64_t>& sample
   return valid;
 }
 
-// "the batch of step 1" when these are the samples of another step, "" otherwise.
-std::string OtherStep(const Input& input, std::int64_t step, const std::set<std::int64_t>& ran) {
+// Says so when these samples are, in this order, another step's batch.
+std::string OtherStep(const Input& input, std::int64_t step, const std::vector<std::int64_t>& ran) {
   const protocol::Tensor& order = input.inputs.data.at("order");
   for (std::int64_t s = 1; s <= order.shape.at(0); ++s) {
     const std::vector<std::int64_t> batch = protocol::BatchSamples(order, s);
-    if (s == step || std::set<std::int64_t>(batch.begin(), batch.end()) != ran) continue;
+    if (s == step || batch != ran) continue;
     return fmt::format("these are the samples of step {}: the position in the data is {} steps {}", s,
                        std::abs(s - step), s < step ? "behind" : "ahead");
   }
@@ -181,13 +181,13 @@ void CheckLedger(const Input& input, const RunEvidence& run, Verdict& verdict) {
 std::string BatchWords(const Input& input, const RunEvidence& run, std::int64_t step, std::int64_t rank) {
   const std::vector<std::int64_t> batch = protocol::BatchSamples(input.inputs.data.at("order"), step);
   std::map<std::int64_t, std::vector<std::string>> had;  // by sample: "replica 0 micro-batch 1"
-  std::set<std::int64_t> ran_set;
+  std::vector<std::int64_t> in_order;
   for (const std::int64_t r : Column(run.request().plan, rank)) {
     const auto ran = SamplesOf(run, r, step);
     for (std::size_t m = 0; m < ran.size(); ++m) {
       for (const std::int64_t sample : ran[m]) {
         had[sample].push_back(fmt::format("rank {} micro-batch {}", r, m));
-        ran_set.insert(sample);
+        in_order.push_back(sample);
       }
     }
   }
@@ -209,7 +209,7 @@ std::string BatchWords(const Input& input, const RunEvidence& run, std::int64_t 
   if (!twice.empty()) add(fmt::format("samples run more than once: {}{}", List(twice), who));
   if (!missing.empty()) add(fmt::format("samples of the batch that nobody ran: {}", List(missing)));
   if (!strangers.empty()) add(fmt::format("samples that are not of this batch: {}", List(strangers)));
-  if (!strangers.empty() && !ran_set.empty()) add(OtherStep(input, step, ran_set));
+  if (!in_order.empty() && in_order != batch) add(OtherStep(input, step, in_order));
   return words;
 }
 
