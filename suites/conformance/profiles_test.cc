@@ -13,10 +13,24 @@ using protocol::Status;
 
 class Profile : public testing::TestWithParam<std::string> {};
 
-TEST_P(Profile, HoldsOnTheKokkosTrainer) {
+// Judging again needs no trainer and gives the same figures.
+void ExpectSameVerdicts(const protocol::Record& before, const protocol::Record& after) {
+  ASSERT_EQ(after.cases.size(), before.cases.size());
+  for (std::size_t i = 0; i < before.cases.size(); ++i) {
+    const protocol::CaseResult &first = before.cases[i], &again = after.cases[i];
+    EXPECT_EQ(again.id, first.id);
+    ASSERT_EQ(again.checks.size(), first.checks.size()) << first.id;
+    for (std::size_t c = 0; c < first.checks.size(); ++c) {
+      EXPECT_EQ(again.checks[c].status, first.checks[c].status) << first.id << ": " << first.checks[c].check;
+      EXPECT_EQ(again.checks[c].measured, first.checks[c].measured) << first.id << ": " << first.checks[c].check;
+    }
+  }
+}
+
+TEST_P(Profile, HoldsOnTheKokkosTrainerAndIsJudgedAgainToTheSameVerdicts) {
   const auto folder = OutputFolder("kokkos_" + GetParam());
   const Outcome outcome = Run("lockstep", {"conform", "--trainer", "kokkos", "--profile", GetParam(), "--out", folder});
-  EXPECT_EQ(outcome.exit_code, 0) << outcome.output;
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.output;
   const protocol::Record record = ReadRecord(folder);
   EXPECT_TRUE(record.complete);
   EXPECT_FALSE(record.cases.empty());
@@ -27,24 +41,9 @@ TEST_P(Profile, HoldsOnTheKokkosTrainer) {
       EXPECT_GT(check.compared, 0) << result.id << ": " << check.check;
     }
   }
-}
-
-TEST_P(Profile, IsJudgedAgainToTheSameVerdicts) {
-  const auto folder = OutputFolder("judge_" + GetParam());
-  ASSERT_EQ(Run("lockstep", {"conform", "--profile", GetParam(), "--out", folder}).exit_code, 0);
-  const protocol::Record before = ReadRecord(folder);
-  const Outcome outcome = Run("lockstep", {"judge", folder});
-  EXPECT_EQ(outcome.exit_code, 0) << outcome.output;
-  const protocol::Record after = ReadRecord(folder);
-  ASSERT_EQ(after.cases.size(), before.cases.size());
-  for (std::size_t i = 0; i < before.cases.size(); ++i) {
-    EXPECT_EQ(after.cases[i].id, before.cases[i].id);
-    ASSERT_EQ(after.cases[i].checks.size(), before.cases[i].checks.size()) << before.cases[i].id;
-    for (std::size_t c = 0; c < before.cases[i].checks.size(); ++c) {
-      EXPECT_EQ(after.cases[i].checks[c].status, before.cases[i].checks[c].status) << before.cases[i].id;
-      EXPECT_EQ(after.cases[i].checks[c].measured, before.cases[i].checks[c].measured) << before.cases[i].id;
-    }
-  }
+  const Outcome judged = Run("lockstep", {"judge", folder});
+  EXPECT_EQ(judged.exit_code, 0) << judged.output;
+  ExpectSameVerdicts(record, ReadRecord(folder));
 }
 
 std::string NameOfParameter(const testing::TestParamInfo<std::string>& info) { return TestName(info.param); }

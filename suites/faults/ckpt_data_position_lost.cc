@@ -23,11 +23,11 @@ const Fault fault_ckpt_data_position_lost{.name = "ckpt.data_position_lost",
                                           .mechanism = "After a resume the loader starts again from the first batch.",
                                           .met_in = "Megatron-Bridge#5637",
                                           .case_id = "ckpt.epochs/dp=2",
-                                          .check = "checkpoint_round_trip",
+                                          .check = "ledger",
                                           .step = 5,
                                           .phase = "ledger",
                                           .tensor = "",
-                                          .diagnosis = "",
+                                          .diagnosis = "behind",
                                           .make = Make<ReplaceLoader<StartsAgain>>};
 
 }  // namespace lockstep::faults

@@ -40,7 +40,7 @@ const Fault fault_ckpt_optimizer_state_dropped{
     .step = 2,
     .phase = "load",
     .tensor = "",
-    .diagnosis = "",
+    .diagnosis = "state was dropped",
     .make = Make<ReplaceCheckpointStore<DropsState>>};
 
 }  // namespace lockstep::faults

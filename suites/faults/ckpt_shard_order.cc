@@ -39,7 +39,7 @@ const Fault fault_ckpt_shard_order{.name = "ckpt.shard_order",
                                    .step = 2,
                                    .phase = "load",
                                    .tensor = "",
-                                   .diagnosis = "",
+                                   .diagnosis = "between the run that saved and the run that loaded",
                                    .make = Make<ReplaceCheckpointStore<Reversed>>};
 
 }  // namespace lockstep::faults

@@ -31,7 +31,7 @@ const Fault fault_data_same_order_every_epoch{
     .step = 4,
     .phase = "ledger",
     .tensor = "",
-    .diagnosis = "",
+    .diagnosis = "3 steps behind",
     .make = Make<ReplaceLoader<SameOrder>>};
 
 }  // namespace lockstep::faults

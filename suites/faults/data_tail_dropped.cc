@@ -29,7 +29,7 @@ const Fault fault_data_tail_dropped{.name = "data.tail_dropped",
                                     .step = 3,
                                     .phase = "ledger",
                                     .tensor = "",
-                                    .diagnosis = "",
+                                    .diagnosis = "nobody ran",
                                     .make = Make<ReplaceLoader<DropsTail>>};
 
 }  // namespace lockstep::faults

@@ -30,7 +30,7 @@ const Fault fault_mp_master_not_updated{
     .step = 1,
     .phase = "optimizer",
     .tensor = "",
-    .diagnosis = "",
+    .diagnosis = "the copy is stale",
     .make = Make<ReplaceWorkingCopies<RefreshedOnce>>};
 
 }  // namespace lockstep::faults

@@ -31,7 +31,7 @@ const Fault fault_opt_clip_local_norm{.name = "opt.clip_local_norm",
                                       .step = 1,
                                       .phase = "clip",
                                       .tensor = "",
-                                      .diagnosis = "",
+                                      .diagnosis = "pipeline stage 0 alone",
                                       .make = Make<ReplaceClipper<LocalNorm>>};
 
 }  // namespace lockstep::faults

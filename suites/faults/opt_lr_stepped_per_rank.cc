@@ -26,7 +26,7 @@ const Fault fault_opt_lr_stepped_per_rank{
     .step = 1,
     .phase = "optimizer",
     .tensor = "",
-    .diagnosis = "",
+    .diagnosis = "data-parallel degree times a step",
     .make = Make<ReplaceOptimizer<SteppedPerRank>>};
 
 }  // namespace lockstep::faults

@@ -35,7 +35,7 @@ const Fault fault_opt_norm_misses_shards{.name = "opt.norm_misses_shards",
                                          .step = 1,
                                          .phase = "clip",
                                          .tensor = "",
-                                         .diagnosis = "",
+                                         .diagnosis = "tensor rank 0's part alone",
                                          .make = Make<ReplaceClipper<MissesShards>>};
 
 }  // namespace lockstep::faults

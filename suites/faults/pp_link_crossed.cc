@@ -66,7 +66,7 @@ const Fault fault_pp_link_crossed{
     .step = 1,
     .phase = "forward",
     .tensor = "",
-    .diagnosis = "",
+    .diagnosis = "changed places",
     .make = Make<Wiring>};
 
 }  // namespace lockstep::faults

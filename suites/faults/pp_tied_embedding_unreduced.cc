@@ -31,7 +31,7 @@ const Fault fault_pp_tied_embedding_unreduced{
     .step = 1,
     .phase = "reduction",
     .tensor = "wte.weight",
-    .diagnosis = "",
+    .diagnosis = "tied",
     .make = Make<Unreduced>};
 
 }  // namespace lockstep::faults

@@ -34,7 +34,7 @@ const Fault fault_tp_missing_input_all_reduce{
     .step = 1,
     .phase = "reduction",
     .tensor = "",
-    .diagnosis = "",
+    .diagnosis = "not reduced over tensor ranks",
     .make = Make<ReplaceLayers<Layers>>};
 
 }  // namespace lockstep::faults

@@ -27,7 +27,7 @@ const Fault fault_tp_norm_gradients_unreduced{
     .step = 1,
     .phase = "reduction",
     .tensor = "",
-    .diagnosis = "",
+    .diagnosis = "not reduced over tensor ranks",
     .make = Make<ReplaceReducer<Unreduced>>};
 
 }  // namespace lockstep::faults

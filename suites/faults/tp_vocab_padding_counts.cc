@@ -46,7 +46,7 @@ const Fault fault_tp_vocab_padding_counts{
     .step = 1,
     .phase = "forward",
     .tensor = "",
-    .diagnosis = "",
+    .diagnosis = "padded rows",
     .make = Make<ReplaceLayers<Layers>>};
 
 }  // namespace lockstep::faults
