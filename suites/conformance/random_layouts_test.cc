@@ -2,6 +2,7 @@
 // for the nightly run. Each is drawn from its number alone, so a failing one can be run again by itself.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <fstream>
 #include <random>
@@ -35,7 +36,7 @@ struct Drawn {
 Drawn DrawRun(std::uint32_t seed) {
   Draw draw(seed);
   const int tensor = draw.OneOf<int>({1, 1, 2, 3}), pipeline = draw.OneOf<int>({1, 1, 2, 3});
-  const int data = tensor * pipeline > 2 ? draw.Between(1, 8 / (tensor * pipeline)) : draw.Between(1, 4);
+  const int data = tensor * pipeline > 2 ? draw.Between(1, std::max(1, 8 / (tensor * pipeline))) : draw.Between(1, 4);
   const int micro = draw.Between(1, 4), batch = data * micro + draw.Between(0, 5);
   const int heads = tensor + draw.Between(0, 2), width = heads * draw.OneOf<int>({4, 5, 7, 8});
   const int layers = pipeline + draw.Between(0, 2);
