@@ -346,7 +346,9 @@ def run_requests(rank, world_size, rendezvous, requests):
             write_json(trainer.evidence / "done.json", {"steps": 0, "error": line})
             raise
     if world_size > 1:
-        dist.destroy_process_group()
+        dist.barrier()
+        sys.stderr.flush()
+        os._exit(0)  # everything is written; taking a gloo group down can hang once a peer has gone
 
 
 def start_ranks(world_size, requests):
