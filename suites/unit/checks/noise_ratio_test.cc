@@ -185,6 +185,31 @@ TEST(NoiseRatio, IsNotFooledByASingleRunWithTheSameFault) {
   ExpectFail(scene.Judge("noise_ratio", runs), 1, "backward", "the single run is itself far from the oracle");
 }
 
+// A single run can be right by luck. What rounding can do to the step then says what noise is, and a fault still shows.
+TEST(NoiseRatio, ASingleRunThatIsRightByLuckRaisesNoAlarm) {
+  Scene scene(UnevenGptWorkload(), PlanOf("dp=2"));
+  const auto off_by = [&scene](double relative) {
+    Mutations m;
+    m.before_update = [&scene, relative](std::int64_t s, oracle::TraceStep& step) {
+      step.gradients =
+          oracle::LossAndGradients(scene.workload, scene.inputs, scene.Held(s - 1).parameters, s).gradients;
+      int sign = 1;
+      for (auto& [name, v] : step.gradients) {
+        for (double& x : v) x = static_cast<double>(static_cast<float>(x * (1 + relative * (sign = -sign))));
+      }
+    };
+    return m;
+  };
+  Runs runs;
+  runs.single = scene.Make(PlanOf("single"), 2, off_by(0));
+  runs.candidate = scene.Candidate(off_by(5 * 0x1p-24));  // beyond 3 times the type's round-off
+  ExpectPass(scene.Judge("noise_ratio", runs));
+  runs.candidate = scene.Candidate(off_by(1e-4));
+  const auto r = scene.Judge("noise_ratio", runs);
+  ExpectFail(r, 1, "backward", "gradients off by");
+  EXPECT_GT(r.measured, 100);
+}
+
 TEST(NoiseRatio, NaNFails) {
   Scene scene(MlpWorkload(), PlanOf("dp=2"));
   Mutations m;

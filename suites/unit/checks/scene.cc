@@ -132,46 +132,51 @@ const protocol::RunEvidence* Scene::Make(const protocol::Plan& run_plan, std::ui
   request.plan = run_plan;
   request.checkpoint = checkpoint;
   const std::filesystem::path folder = folder_ / std::to_string(runs_.size());
-  for (std::int64_t rank = 0; rank < run_plan.WorldSize(); ++rank) {
-    protocol::EvidenceWriter writer(folder, rank);
-    protocol::Hello hello{rank, run_plan.WorldSize(), 100 + rank, "host", "host", "cpu", "scene", "1", {}, {}};
-    hello.effective = {
-        run_plan, run_plan.At(rank), workload.precision, workload.optimizer.kind, workload.optimizer.clip_norm, {}};
-    for (std::int64_t d = 0; d < run_plan.WorldSize(); ++d) hello.effective.devices.push_back(d);
-    if (mutations.hello) mutations.hello(rank, hello);
-    writer.Write(hello);
-    std::vector<protocol::MicroBatchEvent> ledger;
-    for (std::int64_t s = checkpoint.resume_step + 1; s <= workload.steps; ++s) {
-      const auto batch = protocol::BatchSamples(inputs.data.at("order"), s);
-      for (std::int64_t m = 0; m < run_plan.micro_batches; ++m) {
-        const auto run =
-            protocol::MicroBatchRun(static_cast<std::int64_t>(batch.size()), run_plan, run_plan.At(rank).data, m);
-        protocol::MicroBatchEvent event{s, m, {batch.begin() + run.begin, batch.begin() + run.begin + run.size}, 0};
-        for (const std::int64_t sample : event.samples) event.valid_tokens += ValidTargets(workload, inputs, sample);
-        ledger.push_back(event);
-      }
-    }
-    if (mutations.ledger) mutations.ledger(rank, ledger);
-    for (const auto& event : ledger) writer.Write(event);
-    for (std::int64_t s = checkpoint.resume_step; s <= workload.steps; ++s) {
-      const oracle::TraceStep& step = held_.at(static_cast<std::size_t>(s));
-      WriteTensors(writer, rank, s, s == checkpoint.resume_step, step, workload, run_plan, mutations);
-      if (s == checkpoint.resume_step) continue;
-      protocol::StepEvent event;
-      event.step = s;
-      if (run_plan.At(rank).pipeline + 1 == run_plan.pipeline) event.loss = step.loss;
-      event.gradient_norm = Float(step.gradient_norm);
-      event.learning_rate = Float(step.learning_rate);
-      event.valid_tokens = trace.steps.at(static_cast<std::size_t>(s)).valid_tokens;
-      if (mutations.step_event) mutations.step_event(rank, event);
-      writer.Write(event);
-    }
-    protocol::Done done;
-    done.steps = workload.steps;
-    writer.Write(done);
-  }
+  for (std::int64_t rank = 0; rank < run_plan.WorldSize(); ++rank) WriteRank(folder, request, rank, mutations);
   runs_.push_back(std::make_unique<protocol::RunEvidence>(protocol::RunEvidence::Read(folder, request)));
   return runs_.back().get();
+}
+
+void Scene::WriteRank(const std::filesystem::path& folder, const protocol::Request& request, std::int64_t rank,
+                      const Mutations& mutations) const {
+  const protocol::Plan& run_plan = request.plan;
+  const protocol::CheckpointWanted& checkpoint = request.checkpoint;
+  protocol::EvidenceWriter writer(folder, rank);
+  protocol::Hello hello{rank, run_plan.WorldSize(), 100 + rank, "host", "host", "cpu", "scene", "1", {}, {}};
+  hello.effective = {
+      run_plan, run_plan.At(rank), workload.precision, workload.optimizer.kind, workload.optimizer.clip_norm, {}};
+  for (std::int64_t d = 0; d < run_plan.WorldSize(); ++d) hello.effective.devices.push_back(d);
+  if (mutations.hello) mutations.hello(rank, hello);
+  writer.Write(hello);
+  std::vector<protocol::MicroBatchEvent> ledger;
+  for (std::int64_t s = checkpoint.resume_step + 1; s <= workload.steps; ++s) {
+    const auto batch = protocol::BatchSamples(inputs.data.at("order"), s);
+    for (std::int64_t m = 0; m < run_plan.micro_batches; ++m) {
+      const auto run =
+          protocol::MicroBatchRun(static_cast<std::int64_t>(batch.size()), run_plan, run_plan.At(rank).data, m);
+      protocol::MicroBatchEvent event{s, m, {batch.begin() + run.begin, batch.begin() + run.begin + run.size}, 0};
+      for (const std::int64_t sample : event.samples) event.valid_tokens += ValidTargets(workload, inputs, sample);
+      ledger.push_back(event);
+    }
+  }
+  if (mutations.ledger) mutations.ledger(rank, ledger);
+  for (const auto& event : ledger) writer.Write(event);
+  for (std::int64_t s = checkpoint.resume_step; s <= workload.steps; ++s) {
+    const oracle::TraceStep& step = held_.at(static_cast<std::size_t>(s));
+    WriteTensors(writer, rank, s, s == checkpoint.resume_step, step, workload, run_plan, mutations);
+    if (s == checkpoint.resume_step) continue;
+    protocol::StepEvent event;
+    event.step = s;
+    if (run_plan.At(rank).pipeline + 1 == run_plan.pipeline) event.loss = step.loss;
+    event.gradient_norm = Float(step.gradient_norm);
+    event.learning_rate = Float(step.learning_rate);
+    event.valid_tokens = trace.steps.at(static_cast<std::size_t>(s)).valid_tokens;
+    if (mutations.step_event) mutations.step_event(rank, event);
+    writer.Write(event);
+  }
+  protocol::Done done;
+  done.steps = workload.steps;
+  writer.Write(done);
 }
 
 const protocol::RunEvidence* Scene::Single() {

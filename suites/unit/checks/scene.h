@@ -53,6 +53,9 @@ class Scene {
   oracle::Trace trace;
 
  private:
+  void WriteRank(const std::filesystem::path& folder, const protocol::Request& request, std::int64_t rank,
+                 const Mutations& mutations) const;
+
   std::filesystem::path folder_;
   std::vector<std::unique_ptr<protocol::RunEvidence>> runs_;
   const protocol::RunEvidence* single_ = nullptr;
