@@ -24,8 +24,8 @@ class CommunicationError : public std::runtime_error {
 class Work {
  public:
   virtual ~Work() = default;
-  virtual void Wait() = 0;                                     // idempotent; throws CommunicationError
-  virtual bool Done() { return false; }                        // true: Wait() returns at once; false where not known
+  virtual void Wait() = 0;               // idempotent; throws CommunicationError
+  virtual bool Done() { return false; }  // true: Wait() returns at once; false where not known
 };
 using WorkHandle = std::shared_ptr<Work>;
 
@@ -33,7 +33,7 @@ enum class Reduction { kSum, kMax };
 
 // Carried by every point-to-point message, so that crossed wires are seen as data and not as a time-out.
 struct Edge {
-  std::int32_t source_stage = 0, target_stage = 0, micro_batch = 0, direction = 0;   // direction: 0 forward, 1 backward
+  std::int32_t source_stage = 0, target_stage = 0, micro_batch = 0, direction = 0;  // direction: 0 forward, 1 backward
   std::int32_t step = 0;
   bool operator==(const Edge&) const = default;
 };
@@ -41,7 +41,7 @@ struct Edge {
 class Communicator {
  public:
   virtual ~Communicator() = default;
-  virtual int Rank() const = 0;                                // within the group
+  virtual int Rank() const = 0;  // within the group
   virtual int Size() const = 0;
 
   // x[i] = reduction over ranks of x[i], in place; n fp32 elements. Size() 1: nothing happens.

@@ -12,7 +12,7 @@ namespace lockstep::device {
 
 enum class Category { kParameters, kGradients, kOptimizer, kActivations, kCommunication, kWorkspace };
 inline constexpr std::size_t kCategories = 6;
-const char* NameOf(Category);                                  // "parameters", ...
+const char* NameOf(Category);  // "parameters", ...
 
 // The device's memory is used up. what(): "out of memory: rank's device N: CATEGORY wants B bytes, U of C in use".
 class OutOfMemory : public std::runtime_error {
@@ -21,16 +21,16 @@ class OutOfMemory : public std::runtime_error {
 };
 
 struct MemoryUse {
-  std::array<std::int64_t, kCategories> peak{};                // of each category by itself, bytes
+  std::array<std::int64_t, kCategories> peak{};  // of each category by itself, bytes
   std::array<std::int64_t, kCategories> now{};
-  std::int64_t total_now = 0, total_peak = 0, capacity = 0;    // capacity 0: no cap
+  std::int64_t total_now = 0, total_peak = 0, capacity = 0;  // capacity 0: no cap
 };
 
 // Counts. A backend's allocator asks it first and tells it afterwards. Not thread-safe: one per rank's main thread.
 class MemoryLedger {
  public:
   explicit MemoryLedger(std::int64_t capacity = 0) { use_.capacity = capacity; }
-  void Take(Category category, std::int64_t bytes, int device);   // throws OutOfMemory, then nothing is taken
+  void Take(Category category, std::int64_t bytes, int device);  // throws OutOfMemory, then nothing is taken
   void Give(Category category, std::int64_t bytes);
   const MemoryUse& use() const { return use_; }
 

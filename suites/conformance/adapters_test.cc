@@ -9,7 +9,7 @@ namespace {
 TEST(PyTorchDdp, HoldsTheCoreProfileButForWhatItsManifestWaives) {
   const auto folder = OutputFolder("pytorch_ddp_core");
   const Outcome outcome =
-      Run("lockstep", {"conform", "--trainer", "pytorch-ddp", "--profile", "core", "--out", folder});
+      RunProgram("lockstep", {"conform", "--trainer", "pytorch-ddp", "--profile", "core", "--out", folder});
   EXPECT_EQ(outcome.exit_code, 0) << outcome.output;
   std::size_t passed = 0, waived = 0;
   for (const protocol::CaseResult& result : ReadRecord(folder).cases) {

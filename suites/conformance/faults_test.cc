@@ -15,7 +15,7 @@ struct Expected {
 };
 
 std::vector<Expected> Catalogue() {
-  const Outcome outcome = Run("lockstep-trainer-kokkos-faulty", {"--list-faults"});
+  const Outcome outcome = RunProgram("lockstep-trainer-kokkos-faulty", {"--list-faults"});
   std::vector<Expected> faults;
   for (const auto& row : nlohmann::json::parse(outcome.output)) {
     faults.push_back({row.at("name"), row.at("kind"), row.at("workload_case"), row.at("check"), row.at("phase"),
@@ -29,7 +29,7 @@ class Fault : public testing::TestWithParam<Expected> {};
 TEST_P(Fault, IsCaughtWithItsFirstDivergenceAndCause) {
   const Expected& fault = GetParam();
   const auto folder = OutputFolder("fault_" + fault.name);
-  const Outcome outcome = Run("lockstep", {"conform", "--fault", fault.name, "--out", folder});
+  const Outcome outcome = RunProgram("lockstep", {"conform", "--fault", fault.name, "--out", folder});
   ASSERT_EQ(outcome.exit_code, 1) << outcome.output;
   const protocol::Record record = ReadRecord(folder);
   ASSERT_EQ(record.cases.size(), 1u);

@@ -12,7 +12,7 @@
 
 namespace lockstep::conformance {
 
-Outcome Run(const std::string& program, const std::vector<std::string>& arguments) {
+Outcome RunProgram(const std::string& program, const std::vector<std::string>& arguments) {
   std::string command = std::string(LOCKSTEP_BINARY_DIR) + "/bin/" + program;
   for (const std::string& argument : arguments) command += " '" + argument + "'";
   command += " 2>&1";

@@ -17,7 +17,7 @@ struct Outcome {
 };
 
 // `build/bin/PROGRAM ARGUMENTS`, waited for.
-Outcome Run(const std::string& program, const std::vector<std::string>& arguments);
+Outcome RunProgram(const std::string& program, const std::vector<std::string>& arguments);
 
 // A folder of this test's own under the build folder, emptied.
 std::filesystem::path OutputFolder(const std::string& name);

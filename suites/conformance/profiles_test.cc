@@ -29,7 +29,8 @@ void ExpectSameVerdicts(const protocol::Record& before, const protocol::Record& 
 
 TEST_P(Profile, HoldsOnTheKokkosTrainerAndIsJudgedAgainToTheSameVerdicts) {
   const auto folder = OutputFolder("kokkos_" + GetParam());
-  const Outcome outcome = Run("lockstep", {"conform", "--trainer", "kokkos", "--profile", GetParam(), "--out", folder});
+  const Outcome outcome =
+      RunProgram("lockstep", {"conform", "--trainer", "kokkos", "--profile", GetParam(), "--out", folder});
   ASSERT_EQ(outcome.exit_code, 0) << outcome.output;
   const protocol::Record record = ReadRecord(folder);
   EXPECT_TRUE(record.complete);
@@ -41,7 +42,7 @@ TEST_P(Profile, HoldsOnTheKokkosTrainerAndIsJudgedAgainToTheSameVerdicts) {
       EXPECT_GT(check.compared, 0) << result.id << ": " << check.check;
     }
   }
-  const Outcome judged = Run("lockstep", {"judge", folder});
+  const Outcome judged = RunProgram("lockstep", {"judge", folder});
   EXPECT_EQ(judged.exit_code, 0) << judged.output;
   ExpectSameVerdicts(record, ReadRecord(folder));
 }
@@ -53,7 +54,7 @@ INSTANTIATE_TEST_SUITE_P(Conformance, Profile,
                          NameOfParameter);
 
 TEST(Profiles, HaveEightyCasesTogetherAndNoCaseIsInNone) {
-  const Outcome cases = Run("lockstep", {"list", "cases"});
+  const Outcome cases = RunProgram("lockstep", {"list", "cases"});
   ASSERT_EQ(cases.exit_code, 0) << cases.output;
   EXPECT_GE(std::count(cases.output.begin(), cases.output.end(), '\n'), 80);
   std::string named;

@@ -78,7 +78,7 @@ TEST(RandomLayouts, RaiseNoFalseAlarm) {
     const auto file = folder / ("workload_" + std::to_string(i) + ".toml");
     std::ofstream(file) << run.workload;
     const auto out = folder / std::to_string(i);
-    const Outcome outcome = Run("lockstep", {"conform", "--workload", file, "--plan", run.plan, "--out", out});
+    const Outcome outcome = RunProgram("lockstep", {"conform", "--workload", file, "--plan", run.plan, "--out", out});
     EXPECT_EQ(outcome.exit_code, 0) << "run " << i << ", plan " << run.plan << "\n" << run.workload << outcome.output;
     if (outcome.exit_code == 0) std::filesystem::remove_all(out);
   }
