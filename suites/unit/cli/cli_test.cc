@@ -26,7 +26,7 @@ struct Outcome {
   std::string out, err;
 };
 
-Outcome Run(std::vector<std::string> arguments) {
+Outcome Lockstep(std::vector<std::string> arguments) {
   arguments.insert(arguments.begin(), "lockstep");
   testing::internal::CaptureStdout();
   testing::internal::CaptureStderr();
@@ -73,8 +73,8 @@ TEST_F(CommandLine, RefusesMisspeltWordsWithTheNearestRightOne) {
                                          {{"conform", "--case", "dp.evne"}, "did you mean 'dp.even'"},
                                          {{"conform", "--trainer", "kokos"}, "did you mean 'kokkos'"},
                                          {{"list", "fautls"}, "did you mean 'faults'"},
-                                         {{"train", "--plan", "dpp=2"}, "'dp'"}}) {
-    const Outcome outcome = Run(row.arguments);
+                                         {{"train", "--plan", "dpp=2"}, "\"dp\""}}) {
+    const Outcome outcome = Lockstep(row.arguments);
     EXPECT_EQ(outcome.code, 2) << row.suggestion;
     EXPECT_THAT(outcome.err, AllOf(HasSubstr("lockstep: "), HasSubstr(row.suggestion)));
     EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << outcome.err;
@@ -82,20 +82,20 @@ TEST_F(CommandLine, RefusesMisspeltWordsWithTheNearestRightOne) {
 }
 
 TEST_F(CommandLine, RefusesValuesThatMakeNoSense) {
-  EXPECT_EQ(Run({"conform", "--steps", "0"}).code, 2);
-  EXPECT_EQ(Run({"conform", "--steps", "three"}).code, 2);
-  EXPECT_EQ(Run({"conform", "--plan", "dp=2"}).code, 2);
-  EXPECT_EQ(Run({"train", "--steps", "5", "--minutes", "1"}).code, 2);
-  EXPECT_EQ(Run({"judge", folder_}).code, 2);
-  EXPECT_EQ(Run({"completion", "csh"}).code, 2);
+  EXPECT_EQ(Lockstep({"conform", "--steps", "0"}).code, 2);
+  EXPECT_EQ(Lockstep({"conform", "--steps", "three"}).code, 2);
+  EXPECT_EQ(Lockstep({"conform", "--plan", "dp=2"}).code, 2);
+  EXPECT_EQ(Lockstep({"train", "--steps", "5", "--minutes", "1"}).code, 2);
+  EXPECT_EQ(Lockstep({"judge", folder_}).code, 2);
+  EXPECT_EQ(Lockstep({"completion", "csh"}).code, 2);
 }
 
 TEST_F(CommandLine, TeachesEverySubcommand) {
-  const Outcome all = Run({"--help"});
+  const Outcome all = Lockstep({"--help"});
   EXPECT_EQ(all.code, 0);
   for (const Subcommand* each : AllSubcommands()) {
     EXPECT_THAT(all.out, HasSubstr(each->name));
-    const Outcome one = Run({each->name, "--help"});
+    const Outcome one = Lockstep({each->name, "--help"});
     EXPECT_EQ(one.code, 0);
     EXPECT_THAT(one.out, HasSubstr("lockstep " + each->name));
     EXPECT_FALSE(each->examples.empty()) << each->name;
@@ -104,7 +104,7 @@ TEST_F(CommandLine, TeachesEverySubcommand) {
 
 TEST_F(CommandLine, ListsOneNameALineFirst) {
   for (const std::string kind : {"cases", "profiles", "checks", "trainers", "schedules"}) {
-    const Outcome text = Run({"list", kind}), json = Run({"list", kind, "--json"});
+    const Outcome text = Lockstep({"list", kind}), json = Lockstep({"list", kind, "--json"});
     ASSERT_EQ(text.code, 0) << text.err;
     const nlohmann::json rows = nlohmann::json::parse(json.out);
     ASSERT_FALSE(rows.empty());
@@ -119,39 +119,39 @@ TEST_F(CommandLine, ListsOneNameALineFirst) {
 }
 
 TEST_F(CommandLine, WritesCompletionScriptsThatTheShellReads) {
-  const Outcome bash = Run({"completion", "bash"});
+  const Outcome bash = Lockstep({"completion", "bash"});
   std::ofstream(folder_ / "completion.bash") << bash.out;
   const std::string test = "source '" + (folder_ / "completion.bash").string() +
                            "' && COMP_WORDS=(lockstep conform --prof) COMP_CWORD=2 && _lockstep && "
                            "[ \"${COMPREPLY[0]}\" = --profile ]";
   EXPECT_EQ(std::system(("bash -c " + std::string("\"") + "true\" && bash <<'END'\n" + test + "\nEND").c_str()), 0);
-  EXPECT_THAT(Run({"completion", "fish"}).out, HasSubstr("-l profile"));
-  EXPECT_THAT(Run({"completion", "zsh"}).out, HasSubstr("bashcompinit"));
+  EXPECT_THAT(Lockstep({"completion", "fish"}).out, HasSubstr("-l profile"));
+  EXPECT_THAT(Lockstep({"completion", "zsh"}).out, HasSubstr("bashcompinit"));
 }
 
-TEST_F(CommandLine, NothingSelectedIsFive) { EXPECT_EQ(Run({"conform", "--case", "nosuch.*"}).code, 5); }
+TEST_F(CommandLine, NothingSelectedIsFive) { EXPECT_EQ(Lockstep({"conform", "--case", "nosuch.*"}).code, 5); }
 
 TEST_F(CommandLine, NothingSupportedIsFive) {
   const Outcome outcome =
-      Run({"conform", "--trainer", FakeTrainer("nothing"), "--case", "dp.even/dp=2", "--out", folder_ / "out"});
+      Lockstep({"conform", "--trainer", FakeTrainer("nothing"), "--case", "dp.even/dp=2", "--out", folder_ / "out"});
   EXPECT_EQ(outcome.code, 5) << outcome.err;
   EXPECT_EQ(ReadRecord().cases.at(0).status, protocol::Status::kUnsupported);
 }
 
 TEST_F(CommandLine, ATrainerThatCrashesIsFourWithItsWords) {
   const Outcome outcome =
-      Run({"conform", "--trainer", FakeTrainer("crash"), "--case", "dp.even/single", "--out", folder_ / "out"});
+      Lockstep({"conform", "--trainer", FakeTrainer("crash"), "--case", "dp.even/single", "--out", folder_ / "out"});
   EXPECT_EQ(outcome.code, 4) << outcome.err;
   const protocol::Record record = ReadRecord();
   EXPECT_EQ(record.cases.at(0).status, protocol::Status::kError);
   EXPECT_THAT(record.cases.at(0).reason, HasSubstr("no device is left"));
   EXPECT_TRUE(std::filesystem::exists(folder_ / "out" / "junit.xml"));
-  EXPECT_EQ(Run({"judge", folder_ / "out"}).code, 4);
+  EXPECT_EQ(Lockstep({"judge", folder_ / "out"}).code, 4);
 }
 
 TEST_F(CommandLine, AHangIsATimeOut) {
-  const Outcome outcome = Run({"conform", "--trainer", FakeTrainer("hang"), "--case", "dp.exact_grid/micro_batches=8",
-                               "--deadline", "0.5", "--out", folder_ / "out"});
+  const Outcome outcome = Lockstep({"conform", "--trainer", FakeTrainer("hang"), "--case",
+                                    "dp.exact_grid/micro_batches=8", "--deadline", "0.5", "--out", folder_ / "out"});
   EXPECT_EQ(outcome.code, 124) << outcome.err;
   EXPECT_THAT(ReadRecord().cases.at(0).reason, HasSubstr("rank 0 (pid "));
 }

@@ -12,7 +12,7 @@ mode = sys.argv[1]
 if sys.argv[2] == "--describe":
     can = {"name": "fake", "version": "1", "protocol": 1, "models": ["mlp", "gpt"], "optimizers": ["sgd"],
            "losses": ["squared_error", "cross_entropy"], "precisions": ["fp32"], "schedules": ["1f1b"],
-           "data_forms": ["samples", "stream"], "max_data": 64, "max_micro_batches": 64, "uneven_micro_batches": True}
+           "data_forms": ["samples", "stream"], "max_data": 64, "max_micro_batches": 64, "uneven_micro_batches": True, "tied": True}
     if mode == "nothing":
         can["models"] = []
     print(json.dumps(can))

@@ -118,9 +118,9 @@ Case SmallCase(const std::string& plan, const std::vector<std::string>& checks,
   return MakeCase("dp.test", "claim", workload, plan, checks, resume, "test");
 }
 
-std::vector<std::string> Names(const std::vector<Run>& runs) {
+std::vector<std::string> Names(const std::vector<conform::Run>& runs) {
   std::vector<std::string> names;
-  for (const Run& run : runs) names.push_back(run.name);
+  for (const conform::Run& run : runs) names.push_back(run.name);
   return names;
 }
 
@@ -137,7 +137,7 @@ TEST(Runs, ShareASingleRunBetweenPlansWithTheSameMicroBatches) {
 }
 
 TEST(Runs, KeepTheFaultAwayFromTheSingleRun) {
-  for (const Run& run : RunsOf(SmallCase("dp=2", {"noise_ratio", "rerun"}))) {
+  for (const conform::Run& run : RunsOf(SmallCase("dp=2", {"noise_ratio", "rerun"}))) {
     EXPECT_EQ(run.takes_fault, run.name != "single");
   }
 }
@@ -146,10 +146,10 @@ TEST(Runs, ResumeFromTheCandidatesCheckpointAfterIt) {
   Resume resume;
   resume.save_after = 2;
   resume.plan = protocol::ParsePlan("dp=4");
-  const std::vector<Run> runs = RunsOf(SmallCase("dp=2", {"checkpoint_round_trip"}, resume));
+  const std::vector<conform::Run> runs = RunsOf(SmallCase("dp=2", {"checkpoint_round_trip"}, resume));
   EXPECT_EQ(runs[0].request.checkpoint.save_after, 2);
   bool resumed = false;
-  for (const Run& run : runs) {
+  for (const conform::Run& run : runs) {
     if (!run.name.starts_with("resumed")) continue;
     resumed = true;
     EXPECT_EQ(run.wave, 1);
