@@ -19,27 +19,27 @@ namespace lockstep::checks {
 
 // The runs that a check may compare. Null: not made for this case.
 struct Runs {
-  const protocol::RunEvidence* candidate = nullptr;            // workload under plan
-  const protocol::RunEvidence* single = nullptr;               // same trainer, workload, micro-batches; one rank
-  const protocol::RunEvidence* rerun = nullptr;                // the candidate once more
-  const protocol::RunEvidence* variant = nullptr;              // the candidate with overlap turned round
-  const protocol::RunEvidence* resumed = nullptr;              // from the candidate's checkpoint, under another plan
-  const protocol::RunEvidence* resumed_same = nullptr;         // from the candidate's checkpoint, under the same plan
+  const protocol::RunEvidence* candidate = nullptr;     // workload under plan
+  const protocol::RunEvidence* single = nullptr;        // same trainer, workload, micro-batches; one rank
+  const protocol::RunEvidence* rerun = nullptr;         // the candidate once more
+  const protocol::RunEvidence* variant = nullptr;       // the candidate with overlap turned round
+  const protocol::RunEvidence* resumed = nullptr;       // from the candidate's checkpoint, under another plan
+  const protocol::RunEvidence* resumed_same = nullptr;  // from the candidate's checkpoint, under the same plan
 };
 
 struct Input {
   const protocol::Workload& workload;
   const protocol::Plan& plan;
   const protocol::Inputs& inputs;
-  const oracle::Trace& trace;                                  // oracle's, or the own model's fp64 single run
+  const oracle::Trace& trace;  // oracle's, or the own model's fp64 single run
   Runs runs;
 };
 
 struct Check {
-  std::string name;                                            // "noise_ratio"; the file's name
-  std::string equality_class;                                  // "B0", "B1", "B2", "T", "exact"
-  std::string sentence;                                        // what it demands, for `lockstep list checks`
-  std::vector<std::string> runs;                               // runs it needs besides candidate: "single", "rerun", ...
+  std::string name;               // "noise_ratio"; the file's name
+  std::string equality_class;     // "B0", "B1", "B2", "T", "exact"
+  std::string sentence;           // what it demands, for `lockstep list checks`
+  std::vector<std::string> runs;  // runs it needs besides candidate: "single", "rerun", ...
   std::function<protocol::CheckResult(const Input&)> run;
 };
 

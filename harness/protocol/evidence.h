@@ -12,11 +12,10 @@
 #include <fstream>
 #include <map>
 #include <memory>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <vector>
-
-#include <nlohmann/json_fwd.hpp>
 
 #include "harness/protocol/plan.h"
 #include "harness/protocol/request.h"
@@ -28,50 +27,50 @@ namespace lockstep::protocol {
 // What the rank really does; compared field by field with the request.
 struct EffectivePlan {
   Plan plan;
-  Coordinates at;                                              // of this rank
+  Coordinates at;  // of this rank
   Precision precision = Precision::kF32;
   OptimizerKind optimizer = OptimizerKind::kSgd;
   double clip_norm = 0;
-  std::vector<std::int64_t> devices;                           // of all ranks, in rank order
+  std::vector<std::int64_t> devices;  // of all ranks, in rank order
 };
 
 struct Hello {
   std::int64_t rank = 0, world_size = 1;
   std::int64_t pid = 0;
   std::string host;
-  std::string device_kind;                                     // "host", "gpu", "virtual"
+  std::string device_kind;  // "host", "gpu", "virtual"
   std::string device_name;
   std::string trainer, version;
-  std::map<std::string, std::string> libraries;                // name -> version
+  std::map<std::string, std::string> libraries;  // name -> version
   EffectivePlan effective;
 };
 
-struct MicroBatchEvent {                                       // "event": "micro_batch"; every rank that ran its forward
+struct MicroBatchEvent {  // "event": "micro_batch"; every rank that ran its forward
   std::int64_t step = 0, micro_batch = 0;
-  std::vector<std::int64_t> samples;                           // global sample ids, in order
-  std::int64_t valid_tokens = 0;                               // valid targets among them
+  std::vector<std::int64_t> samples;  // global sample ids, in order
+  std::int64_t valid_tokens = 0;      // valid targets among them
 };
 
-struct StepEvent {                                             // "event": "step"; every rank, at the end of each step
+struct StepEvent {  // "event": "step"; every rank, at the end of each step
   std::int64_t step = 0;
-  std::optional<double> loss;                                  // global mean; required of last-stage ranks
-  std::optional<double> gradient_norm;                         // global, before clipping; required of all
-  std::optional<double> learning_rate;                         // the one used; required of all
-  std::int64_t valid_tokens = 0;                               // of the global batch, as used for the mean
-  double wall_seconds = 0, busy_seconds = 0, idle_seconds = 0; // idle: blocked on another rank
+  std::optional<double> loss;                                   // global mean; required of last-stage ranks
+  std::optional<double> gradient_norm;                          // global, before clipping; required of all
+  std::optional<double> learning_rate;                          // the one used; required of all
+  std::int64_t valid_tokens = 0;                                // of the global batch, as used for the mean
+  double wall_seconds = 0, busy_seconds = 0, idle_seconds = 0;  // idle: blocked on another rank
 };
 
 struct MemoryPeak {
-  std::map<std::string, std::int64_t> categories;              // bytes at the category's own peak
-  std::int64_t peak_bytes = 0;                                 // largest sum over categories at one moment
-  std::int64_t capacity_bytes = 0;                             // 0: no cap
+  std::map<std::string, std::int64_t> categories;  // bytes at the category's own peak
+  std::int64_t peak_bytes = 0;                     // largest sum over categories at one moment
+  std::int64_t capacity_bytes = 0;                 // 0: no cap
 };
 
 struct Done {
-  std::int64_t steps = 0;                                      // last step completed
+  std::int64_t steps = 0;  // last step completed
   MemoryPeak memory;
-  double wall_seconds = 0, busy_seconds = 0, idle_seconds = 0; // sums over steps
-  std::optional<std::string> error;                            // set when the rank gave up: one line
+  double wall_seconds = 0, busy_seconds = 0, idle_seconds = 0;  // sums over steps
+  std::optional<std::string> error;                             // set when the rank gave up: one line
 };
 
 // Writes one rank's evidence. Every file is whole but events.jsonl, which grows by whole lines.
@@ -82,7 +81,7 @@ class EvidenceWriter {
   void Write(const MicroBatchEvent& event);
   void Write(const StepEvent& event);
   void Write(const Done& done);
-  void Event(const nlohmann::json& object);                    // any further event; must have "event"
+  void Event(const nlohmann::json& object);  // any further event; must have "event"
   // Tensors of one step by evidence name ("grad/wte.weight"), with the slice each is.
   void WriteStep(std::int64_t step, const std::map<std::string, Tensor>& tensors,
                  const std::map<std::string, Slice>& slices);
@@ -128,7 +127,8 @@ class RunEvidence {
   mutable std::map<std::pair<std::int64_t, std::int64_t>, std::shared_ptr<SafetensorsFile>> files_;
 };
 
-std::filesystem::path RankFolder(const std::filesystem::path& request_folder, std::int64_t rank);   // evidence/rank_00000
-std::string StepFileName(std::int64_t step);                   // "step_000001.safetensors"
+std::filesystem::path RankFolder(const std::filesystem::path& request_folder,
+                                 std::int64_t rank);  // evidence/rank_00000
+std::string StepFileName(std::int64_t step);          // "step_000001.safetensors"
 
 }  // namespace lockstep::protocol

@@ -1,19 +1,18 @@
 // Whole files: read with a size limit, written by temporary file, fsync and rename.
 //
 // Whoever reads a file sees all of it or none. Durability::kSynced also survives a crash of the machine; it costs
-// milliseconds a file. Requests and evidence, hundreds of files a profile, go without: a run that a crash of the machine
-// cut short has no record, and every reader finds a torn file.
+// milliseconds a file. Requests and evidence, hundreds of files a profile, go without: a run that a crash of the
+// machine cut short has no record, and every reader finds a torn file.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
-#include <string>
-
 #include <nlohmann/json_fwd.hpp>
+#include <string>
 
 namespace lockstep::protocol {
 
-inline constexpr std::uint64_t kMaxTextFile = 64ull << 20;     // bytes; larger JSON and TOML files are refused
+inline constexpr std::uint64_t kMaxTextFile = 64ull << 20;  // bytes; larger JSON and TOML files are refused
 
 std::string ReadTextFile(const std::filesystem::path& path, std::uint64_t max_bytes = kMaxTextFile);
 enum class Durability { kSynced, kRenamed };

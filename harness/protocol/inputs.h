@@ -13,15 +13,16 @@
 namespace lockstep::protocol {
 
 struct Inputs {
-  std::map<std::string, Tensor> parameters;                    // F64, by canonical name
-  std::map<std::string, Tensor> data;                          // "order", "inputs", "targets", "valid", "stream"
+  std::map<std::string, Tensor> parameters;  // F64, by canonical name
+  std::map<std::string, Tensor> data;        // "order", "inputs", "targets", "valid", "stream"
   std::string form = "samples";
 };
 
 void WriteInputs(const std::filesystem::path& request_folder, const Inputs& inputs);
-Inputs ReadInputs(const std::filesystem::path& request_folder, const Workload& workload);   // checked by ValidateInputs
+Inputs ReadInputs(const std::filesystem::path& request_folder, const Workload& workload);  // checked by ValidateInputs
 
-// BadInput where a tensor is missing, of the wrong type or shape, an id is out of range, a token is not in the vocabulary.
+// BadInput where a tensor is missing, of the wrong type or shape, an id is out of range, a token is not in the
+// vocabulary.
 void ValidateInputs(const Inputs& inputs, const Workload& workload, const std::string& where);
 
 // Sample ids of one step's global batch (steps count from 1), without the -1 entries at the end.

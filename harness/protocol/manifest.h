@@ -4,10 +4,9 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
-
-#include <nlohmann/json_fwd.hpp>
 
 #include "harness/protocol/plan.h"
 #include "harness/protocol/workload.h"
@@ -16,29 +15,29 @@ namespace lockstep::protocol {
 
 // A known difference of this trainer, kept out of the cases: the case fails as before, and counts as `waived`.
 struct Waiver {
-  std::string case_id;                                         // whole id, or a prefix that ends in '*'
-  std::string check;                                           // the check that fails, "" for any
-  std::string cause;                                           // word of the diagnosis that must appear
-  std::string reason;                                          // for people
+  std::string case_id;  // whole id, or a prefix that ends in '*'
+  std::string check;    // the check that fails, "" for any
+  std::string cause;    // word of the diagnosis that must appear
+  std::string reason;   // for people
 };
 
 struct Manifest {
   std::filesystem::path file;
-  std::string name;                                            // "kokkos"
-  std::string summary;                                         // a sentence
+  std::string name;     // "kokkos"
+  std::string summary;  // a sentence
   int protocol = 1;
-  std::vector<std::string> describe;                           // command that prints Capabilities as JSON
-  std::vector<std::string> launch;                             // {world_size}, {requests}, {bin}, {manifest_dir}, {cache}
-  std::vector<std::string> faulty_launch;                      // the same with {fault}; empty: no faults built in
-  std::vector<std::string> faults;                             // command that lists the faults as JSON
+  std::vector<std::string> describe;       // command that prints Capabilities as JSON
+  std::vector<std::string> launch;         // {world_size}, {requests}, {bin}, {manifest_dir}, {cache}
+  std::vector<std::string> faulty_launch;  // the same with {fault}; empty: no faults built in
+  std::vector<std::string> faults;         // command that lists the faults as JSON
   std::map<std::string, std::string> environment;
-  std::int64_t requests_per_launch = 1;                        // how many requests one launch may serve
-  double start_seconds = 20;                                   // time allowed until every rank has said hello
-  std::string setup;                                           // what to run when the command is missing ("ci/adapters")
+  std::int64_t requests_per_launch = 1;  // how many requests one launch may serve
+  double start_seconds = 20;             // time allowed until every rank has said hello
+  std::string setup;                     // what to run when the command is missing ("ci/adapters")
   std::vector<Waiver> waivers;
 };
 
-Manifest ReadManifest(const std::filesystem::path& file);      // throws BadInput
+Manifest ReadManifest(const std::filesystem::path& file);  // throws BadInput
 Manifest ManifestFromJson(const nlohmann::json& value, const std::filesystem::path& file);
 
 // Printed by `describe` as one JSON object. A case outside this is `unsupported`; a case inside must be run.

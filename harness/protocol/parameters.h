@@ -11,9 +11,9 @@
 namespace lockstep::protocol {
 
 struct Parameter {
-  std::string name;                                            // "h.0.attn.qkv.weight"
-  Shape shape;                                                 // global
-  bool decayed = false;                                        // matrices and embeddings; not biases, not norms
+  std::string name;      // "h.0.attn.qkv.weight"
+  Shape shape;           // global
+  bool decayed = false;  // matrices and embeddings; not biases, not norms
   std::int64_t size() const { return ElementCount(shape); }
 };
 

@@ -5,10 +5,9 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
-
-#include <nlohmann/json_fwd.hpp>
 
 #include "harness/protocol/workload.h"
 
@@ -22,18 +21,18 @@ struct Coordinates {
 };
 
 struct Plan {
-  std::int64_t data = 1;                                       // dp: replicas
-  std::int64_t tensor = 1;                                     // tp
-  std::int64_t pipeline = 1;                                   // pp: ranks along the pipeline
-  std::int64_t chunks = 1;                                     // v: stages a pipeline rank holds
-  std::int64_t micro_batches = 1;                              // m: a replica's share of a step is dealt to these
-  std::string schedule = "1f1b";                               // generator's name; meaningful where pipeline > 1
-  bool sequence_parallel = false;                              // rows between tensor-parallel pairs are split over tp
-  std::vector<std::int64_t> partition;                         // units a stage; empty: Split() evenly
-  std::int64_t zero_stage = 0;                                 // 0 to 3 (0 now)
-  bool recompute = false;                                      // activations recomputed in backward
-  bool overlap = true;                                         // all-reduce beside backward
-  std::int64_t bucket_bytes = 1 << 20;                         // gradient bucket of the data-parallel reduction
+  std::int64_t data = 1;                // dp: replicas
+  std::int64_t tensor = 1;              // tp
+  std::int64_t pipeline = 1;            // pp: ranks along the pipeline
+  std::int64_t chunks = 1;              // v: stages a pipeline rank holds
+  std::int64_t micro_batches = 1;       // m: a replica's share of a step is dealt to these
+  std::string schedule = "1f1b";        // generator's name; meaningful where pipeline > 1
+  bool sequence_parallel = false;       // rows between tensor-parallel pairs are split over tp
+  std::vector<std::int64_t> partition;  // units a stage; empty: Split() evenly
+  std::int64_t zero_stage = 0;          // 0 to 3 (0 now)
+  bool recompute = false;               // activations recomputed in backward
+  bool overlap = true;                  // all-reduce beside backward
+  std::int64_t bucket_bytes = 1 << 20;  // gradient bucket of the data-parallel reduction
 
   std::int64_t WorldSize() const { return data * tensor * pipeline; }
   std::int64_t Stages() const { return pipeline * chunks; }

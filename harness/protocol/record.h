@@ -3,11 +3,10 @@
 
 #include <cstdint>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <vector>
-
-#include <nlohmann/json.hpp>
 
 namespace lockstep::protocol {
 
@@ -19,39 +18,39 @@ std::optional<Status> StatusFromName(std::string_view name);
 
 struct Divergence {
   std::int64_t step = 0;
-  std::string phase;                                           // load, forward, backward, reduction, clip, optimizer, ledger, plan
-  std::string tensor;                                          // "" where none
-  std::int64_t rank = -1;                                      // -1: all
-  std::int64_t micro_batch = -1;                               // -1: none
+  std::string phase;              // load, forward, backward, reduction, clip, optimizer, ledger, plan
+  std::string tensor;             // "" where none
+  std::int64_t rank = -1;         // -1: all
+  std::int64_t micro_batch = -1;  // -1: none
 };
 
 struct CheckResult {
-  std::string check;                                           // "noise_ratio"
-  std::string equality_class;                                  // B0, B1, B2, T, exact
+  std::string check;           // "noise_ratio"
+  std::string equality_class;  // B0, B1, B2, T, exact
   Status status = Status::kPass;
-  double measured = 0, bound = 0;                              // in the check's own unit
-  double margin = 0;                                           // bound / measured where both are finite and > 0
-  std::int64_t compared = 0;                                   // elements or items; 0 never passes
+  double measured = 0, bound = 0;  // in the check's own unit
+  double margin = 0;               // bound / measured where both are finite and > 0
+  std::int64_t compared = 0;       // elements or items; 0 never passes
   std::optional<Divergence> first_divergence;
   std::optional<double> alpha, rho;
-  std::string diagnosis;                                       // in words, with the figures
+  std::string diagnosis;  // in words, with the figures
 };
 
 struct RankResult {
   std::int64_t rank = 0, pid = 0;
   std::optional<int> exit, signal;
-  std::string stderr_tail, position;                           // position: last thing that it was seen doing
+  std::string stderr_tail, position;  // position: last thing that it was seen doing
 };
 
 struct CaseResult {
   std::string id, profile, claim, plan, workload;
   Status status = Status::kPass;
-  std::string reason;                                          // why not pass, one line
+  std::string reason;  // why not pass, one line
   std::vector<CheckResult> checks;
-  std::int64_t deciding_check = -1;                            // index of the one that the table shows
-  nlohmann::json performance = nlohmann::json::array();        // [{name, unit, better, samples, median, n, warmup}]
-  nlohmann::json memory = nlohmann::json::array();             // [{rank, peak_bytes, categories}]
-  nlohmann::json pipeline = nlohmann::json::array();           // [{rank, wall_seconds, busy_seconds, idle_seconds}]
+  std::int64_t deciding_check = -1;                      // index of the one that the table shows
+  nlohmann::json performance = nlohmann::json::array();  // [{name, unit, better, samples, median, n, warmup}]
+  nlohmann::json memory = nlohmann::json::array();       // [{rank, peak_bytes, categories}]
+  nlohmann::json pipeline = nlohmann::json::array();     // [{rank, wall_seconds, busy_seconds, idle_seconds}]
   std::vector<RankResult> ranks;
   std::vector<std::pair<std::string, std::string>> artifacts;  // path, sha256
   double seconds = 0;
@@ -63,12 +62,12 @@ struct Record {
   bool complete = false;
   nlohmann::json tool, system, environment, trainer, config, waivers;
   std::vector<CaseResult> cases;
-  std::map<std::string, std::int64_t> counts;                  // by status
-  std::string verdict;                                         // one line
+  std::map<std::string, std::int64_t> counts;  // by status
+  std::string verdict;                         // one line
   int exit_code = 0;
 };
 
 nlohmann::json RecordToJson(const Record& record);
-Record RecordFromJson(const nlohmann::json& value, const std::string& where);        // throws BadInput
+Record RecordFromJson(const nlohmann::json& value, const std::string& where);  // throws BadInput
 
 }  // namespace lockstep::protocol

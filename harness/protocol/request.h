@@ -9,10 +9,9 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
-
-#include <nlohmann/json_fwd.hpp>
 
 #include "harness/protocol/plan.h"
 #include "harness/protocol/schedule.h"
@@ -25,37 +24,37 @@ inline constexpr int kProtocolVersion = 1;
 
 // Which tensors each rank writes into step_NNNNNN.safetensors. step_000000 holds parameters (and state) as loaded.
 struct EvidenceWanted {
-  bool gradients = true;                                       // grad/NAME: reduced, before clipping
-  bool clipped_gradients = true;                               // clipped/NAME: as the optimizer gets them
-  bool parameters = true;                                      // param/NAME: after the update; of step 0 as loaded
-  bool optimizer_state = true;                                 // state/NAME/STATE: after the update
-  bool ledger = true;                                          // "micro_batch" events
-  std::int64_t every = 1;                                      // tensors of steps s with s % every == 0 (and step 0)
+  bool gradients = true;          // grad/NAME: reduced, before clipping
+  bool clipped_gradients = true;  // clipped/NAME: as the optimizer gets them
+  bool parameters = true;         // param/NAME: after the update; of step 0 as loaded
+  bool optimizer_state = true;    // state/NAME/STATE: after the update
+  bool ledger = true;             // "micro_batch" events
+  std::int64_t every = 1;         // tensors of steps s with s % every == 0 (and step 0)
   bool operator==(const EvidenceWanted&) const = default;
 };
 
 struct CheckpointWanted {
-  std::int64_t save_after = 0;                                 // step after which to save; 0: don't
-  bool sharded = false;                                        // one file a rank, or one file whole
-  std::string save_to;                                         // folder, relative to the request's
-  std::string resume_from;                                     // folder of a checkpoint, relative; empty: from the start
-  std::int64_t resume_step = 0;                                // its step: training goes on with resume_step + 1
+  std::int64_t save_after = 0;   // step after which to save; 0: don't
+  bool sharded = false;          // one file a rank, or one file whole
+  std::string save_to;           // folder, relative to the request's
+  std::string resume_from;       // folder of a checkpoint, relative; empty: from the start
+  std::int64_t resume_step = 0;  // its step: training goes on with resume_step + 1
   bool operator==(const CheckpointWanted&) const = default;
 };
 
 struct Request {
-  std::string id;                                              // names the run in messages
+  std::string id;  // names the run in messages
   Workload workload;
   Plan plan;
-  Schedule schedule;                                           // for plan.pipeline > 1; one rank's otherwise too
+  Schedule schedule;  // for plan.pipeline > 1; one rank's otherwise too
   EvidenceWanted evidence;
   CheckpointWanted checkpoint;
 };
 
 nlohmann::json RequestToJson(const Request& request);
-Request RequestFromJson(const nlohmann::json& value, const std::string& where);      // throws BadInput
+Request RequestFromJson(const nlohmann::json& value, const std::string& where);  // throws BadInput
 Request ReadRequest(const std::filesystem::path& folder);
-void WriteRequest(const std::filesystem::path& folder, const Request& request);      // request.json alone
+void WriteRequest(const std::filesystem::path& folder, const Request& request);  // request.json alone
 
 // --- The data set and the batches in it -------------------------------------------------------------------------
 

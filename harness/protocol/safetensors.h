@@ -24,7 +24,7 @@ class SafetensorsFile {
   struct Entry {
     DType dtype;
     Shape shape;
-    std::span<const std::byte> bytes;                          // valid as long as the SafetensorsFile lives
+    std::span<const std::byte> bytes;  // valid as long as the SafetensorsFile lives
   };
 
   // Throws BadInput when the file can't be opened or breaks the format.
@@ -40,8 +40,8 @@ class SafetensorsFile {
   const std::map<std::string, Entry>& entries() const;
   const std::map<std::string, std::string>& metadata() const;
   bool Contains(const std::string& tensor) const;
-  const Entry& At(const std::string& tensor) const;            // throws BadInput naming file and tensor
-  Tensor Load(const std::string& tensor) const;                // copies; throws BadInput when absent
+  const Entry& At(const std::string& tensor) const;  // throws BadInput naming file and tensor
+  Tensor Load(const std::string& tensor) const;      // copies; throws BadInput when absent
 
  private:
   struct Impl;

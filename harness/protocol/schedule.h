@@ -13,8 +13,16 @@
 
 namespace lockstep::protocol {
 
-enum class ActionKind { kForward, kBackward, kInputGradient, kWeightGradient, kSendForward, kReceiveForward,
-                        kSendBackward, kReceiveBackward };
+enum class ActionKind {
+  kForward,
+  kBackward,
+  kInputGradient,
+  kWeightGradient,
+  kSendForward,
+  kReceiveForward,
+  kSendBackward,
+  kReceiveBackward
+};
 
 struct Action {
   std::int64_t stage = 0;
@@ -24,16 +32,16 @@ struct Action {
 };
 
 struct Schedule {
-  std::string name;                                            // "1f1b"
+  std::string name;  // "1f1b"
   std::int64_t stages = 1;
   std::int64_t micro_batches = 1;
-  std::vector<std::vector<Action>> ranks;                      // [pipeline rank][position]
+  std::vector<std::vector<Action>> ranks;  // [pipeline rank][position]
   bool operator==(const Schedule&) const = default;
 };
 
-std::string ToString(const Action& action);                    // "2F0", "1SEND_F3"
-Action ParseAction(const std::string& text, const std::string& where);              // throws BadInput
-std::string ToString(const std::vector<Action>& line);                              // "0F0,0F1,0B0"
+std::string ToString(const Action& action);                             // "2F0", "1SEND_F3"
+Action ParseAction(const std::string& text, const std::string& where);  // throws BadInput
+std::string ToString(const std::vector<Action>& line);                  // "0F0,0F1,0B0"
 std::vector<Action> ParseActions(const std::string& line, const std::string& where);
 
 }  // namespace lockstep::protocol
