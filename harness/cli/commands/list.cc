@@ -63,7 +63,7 @@ json Faults(const Arguments& arguments) {
     const std::string tensor = each.tensor.empty() ? "" : ", " + each.tensor;
     rows.push_back(
         {{"name", each.name},
-         {"sentence", each.mechanism + "; must be named: " + each.check + ", step " + std::to_string(each.step) + ", " +
+         {"sentence", each.mechanism + " Must be named: " + each.check + ", step " + std::to_string(each.step) + ", " +
                           each.phase + tensor + ", \"" + each.diagnosis + "\""},
          {"kind", each.kind},
          {"mechanism", each.mechanism},
