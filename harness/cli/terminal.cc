@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include <cmath>
+
 #include <cstdlib>
 
 namespace lockstep::cli {
@@ -41,7 +43,7 @@ void LiveLine::Clear() {
 }
 
 std::string Duration(double seconds) {
-  const long whole = static_cast<long>(seconds + 0.5);
+  const long whole = std::lround(seconds);
   char text[64];
   if (whole < 60) {
     std::snprintf(text, sizeof text, "%ld s", whole);
