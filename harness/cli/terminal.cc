@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include <cmath>
-
 #include <cstdlib>
 
 namespace lockstep::cli {
