@@ -29,7 +29,6 @@ inline constexpr unsigned kDeadline = 120;  // seconds until a rank that hangs i
 struct Common {
   pthread_barrier_t barrier;
   ncclUniqueId id;
-  volatile int flags[16];
 };
 
 class Rank {
@@ -38,7 +37,6 @@ class Rank {
 
   int rank() const { return rank_; }
   int ranks() const { return ranks_; }
-  volatile int& flag(int i) { return common_.flags[i]; }
   // Waits for all ranks that live; not to be used after one has died.
   void Barrier() { pthread_barrier_wait(&common_.barrier); }
 

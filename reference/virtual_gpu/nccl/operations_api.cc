@@ -63,7 +63,7 @@ ncclResult_t Begin(const char* name, ncclComm_t comm, const Description& is, con
   const OwnAffairs own;
   const auto communicator = Find(comm);
   if (communicator == nullptr) return Refuse(ncclInvalidArgument, name, "the communicator is none, or destroyed");
-  const ncclResult_t state = communicator->AsyncError();
+  const ncclResult_t state = communicator->AsyncError(false);
   if (state == ncclInProgress) {
     return Refuse(ncclInvalidArgument, name,
                   "the communicator is not ready: ncclCommGetAsyncError says ncclInProgress");
