@@ -23,7 +23,7 @@
 
 #include "reference/device/communicator.h"
 
-namespace lockstep::backends::kokkos {
+namespace lockstep::mpi {
 
 class MessageEngine;
 
@@ -117,4 +117,4 @@ class MessageEngine {
   std::thread thread_;
 };
 
-}  // namespace lockstep::backends::kokkos
+}  // namespace lockstep::mpi

@@ -9,10 +9,10 @@
 #include <string>
 #include <vector>
 
-#include "reference/backends/kokkos/message_engine.h"
 #include "reference/device/communicator.h"
+#include "reference/mpi/message_engine.h"
 
-namespace lockstep::backends::kokkos {
+namespace lockstep::mpi {
 
 class MpiCommunicator final : public device::Communicator {
  public:
@@ -54,4 +54,4 @@ class MpiCommunicator final : public device::Communicator {
   int id_;
 };
 
-}  // namespace lockstep::backends::kokkos
+}  // namespace lockstep::mpi

@@ -1,15 +1,13 @@
-#include "reference/backends/kokkos/mpi_communicator.h"
+#include "reference/mpi/mpi_communicator.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <cstring>
 #include <numeric>
 #include <stdexcept>
 
-#include "reference/backends/kokkos/backend.h"
-#include "reference/backends/kokkos/collectives.h"
+#include "reference/mpi/collectives.h"
 
-namespace lockstep::backends::kokkos {
+namespace lockstep::mpi {
 namespace {
 
 using device::Edge;
@@ -215,19 +213,4 @@ std::unique_ptr<device::Communicator> MpiCommunicator::Split(int color, int key)
   return std::make_unique<MpiCommunicator>(engine_, std::move(members), first_id + static_cast<int>(at));
 }
 
-std::unique_ptr<device::Communicator> MakeWorld(int* argc, char*** argv, std::chrono::seconds deadline) {
-  auto engine = std::make_shared<MessageEngine>(argc, argv, deadline);
-  std::vector<int> members(static_cast<std::size_t>(engine->size()));
-  std::iota(members.begin(), members.end(), 0);
-  return std::make_unique<MpiCommunicator>(std::move(engine), std::move(members), 0);
-}
-
-void Abort(int code) {
-  int running = 0, ended = 0;
-  MPI_Initialized(&running);
-  MPI_Finalized(&ended);
-  if (running != 0 && ended == 0) MPI_Abort(MPI_COMM_WORLD, code);
-  std::_Exit(code);
-}
-
-}  // namespace lockstep::backends::kokkos
+}  // namespace lockstep::mpi

@@ -1,4 +1,4 @@
-#include "reference/backends/kokkos/message_engine.h"
+#include "reference/mpi/message_engine.h"
 
 #include <sched.h>
 #include <sys/prctl.h>
@@ -9,7 +9,7 @@
 #include <limits>
 #include <thread>
 
-namespace lockstep::backends::kokkos {
+namespace lockstep::mpi {
 namespace {
 
 std::string MpiError(int code) {
@@ -227,4 +227,4 @@ void MessageEngine::Run() {
   }
 }
 
-}  // namespace lockstep::backends::kokkos
+}  // namespace lockstep::mpi
