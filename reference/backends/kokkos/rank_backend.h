@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "reference/backends/kokkos/backend.h"
+#include "reference/mpi/world.h"
 #include "reference/trainer/rank_main.h"
 
 namespace lockstep::backends::kokkos {
@@ -18,8 +19,8 @@ class RankBackend {
                        if (!runtime_) runtime_ = std::make_unique<Runtime>();
                        return MakeDevice(capacity, ordinal);
                      },
-                 .make_world = [](int* count, char*** values) { return MakeWorld(count, values); },
-                 .abort = [](int code) { Abort(code); }} {}
+                 .make_world = [](int* count, char*** values) { return mpi::MakeWorld(count, values); },
+                 .abort = [](int code) { mpi::Abort(code); }} {}
   RankBackend(const RankBackend&) = delete;
   RankBackend& operator=(const RankBackend&) = delete;
   const trainer::Backend& get() const { return backend_; }

@@ -8,7 +8,7 @@
 #include <numeric>
 #include <vector>
 
-#include "reference/backends/kokkos/backend.h"
+#include "reference/mpi/world.h"
 
 namespace lockstep::test {
 namespace {
@@ -257,7 +257,7 @@ TEST(CommunicatorFailure, ASilentPeerEndsTheCallWithOperationPeerAndTime) {
 
 int main(int argc, char** argv) {
   ::testing::InitGoogleTest(&argc, argv);
-  lockstep::test::world = lockstep::backends::kokkos::MakeWorld(&argc, &argv, std::chrono::seconds(2));
+  lockstep::test::world = lockstep::mpi::MakeWorld(&argc, &argv, std::chrono::seconds(2));
   const int failed = RUN_ALL_TESTS();
   lockstep::test::world.reset();
   // After a failure the communicator leaves MPI as it is, since a peer may be gone. Here all failed on purpose and

@@ -1,18 +1,17 @@
-#include "reference/backends/kokkos/mpi_communicator.h"
+#include "reference/mpi/mpi_communicator.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <cstring>
 #include <numeric>
 #include <stdexcept>
 
-#include "reference/backends/kokkos/backend.h"
-#include "reference/backends/kokkos/collectives.h"
+#include "reference/mpi/collectives.h"
 
-namespace lockstep::backends::kokkos {
+namespace lockstep::mpi {
 namespace {
 
 using device::Edge;
+using device::MessageHeader;
 using device::Reduction;
 using device::WorkHandle;
 
@@ -22,17 +21,7 @@ class Done final : public device::Work {
   void Wait() override {}
 };
 
-struct Header {
-  std::int64_t elements = 0;
-  Edge edge;
-};
-
-std::string ToString(const Header& header) {
-  const Edge& edge = header.edge;
-  return std::to_string(header.elements) + " elements of step " + std::to_string(edge.step) + ", micro-batch " +
-         std::to_string(edge.micro_batch) + ", stage " + std::to_string(edge.source_stage) + " to " +
-         std::to_string(edge.target_stage) + (edge.direction == 0 ? " forward" : " backward");
-}
+constexpr std::int64_t kFloat = sizeof(float);
 
 std::string Elements(std::int64_t n) { return " of " + std::to_string(n) + " elements"; }
 
@@ -108,39 +97,54 @@ WorkHandle MpiCommunicator::Broadcast(std::int64_t n, float* x, int root) {
 
 // Header and elements travel apart, so that the elements need no copy and a receiver whose message is another one says
 // which before a byte of it lands.
-WorkHandle MpiCommunicator::Send(std::int64_t n, const float* x, int peer, const Edge& edge) {
-  const auto header = std::make_shared<Header>(Header{n, edge});
-  auto operation = New("send of " + ToString(*header) + " to member " + std::to_string(peer));
-  operation->Then([=, this, to = World(peer), header_tag = Tag(Purpose::kHeader),
-                   tag = Tag(Purpose::kPayload)](Operation& running) {
-    running.Send(header.get(), sizeof(Header), to, header_tag);
-    if (n > 0) running.Send(x, n * static_cast<std::int64_t>(sizeof(float)), to, tag);
-  });
+std::shared_ptr<Operation> MpiCommunicator::StartSend(const MessageHeader& message, const float* payload, int peer) {
+  const auto header = std::make_shared<MessageHeader>(message);
+  auto operation = New("send of " + ToString(message) + " to member " + std::to_string(peer));
+  operation->Then(
+      [=, to = World(peer), header_tag = Tag(Purpose::kHeader), tag = Tag(Purpose::kPayload)](Operation& running) {
+        running.Send(header.get(), sizeof(MessageHeader), to, header_tag);
+        if (payload != nullptr) running.Send(payload, header->elements * kFloat, to, tag);
+      });
   engine_->Start("send " + std::to_string(id_) + " " + std::to_string(peer), operation);
   return operation;
 }
 
-WorkHandle MpiCommunicator::Receive(std::int64_t n, float* x, int peer, const Edge& edge) {
-  const Header expected{n, edge};
-  const auto header = std::make_shared<Header>();
+std::shared_ptr<Operation> MpiCommunicator::StartReceive(const MessageHeader& expected, float* payload, int peer) {
+  const auto header = std::make_shared<MessageHeader>();
   auto operation = New("receive of " + ToString(expected) + " from member " + std::to_string(peer));
   operation->Then([=, from = World(peer), tag = Tag(Purpose::kHeader)](Operation& running) {
-    running.Receive(header.get(), sizeof(Header), from, tag);
+    running.Receive(header.get(), sizeof(MessageHeader), from, tag);
   });
   operation->Then([=, from = World(peer), tag = Tag(Purpose::kPayload)](Operation& running) {
-    if (header->elements != n || !(header->edge == edge)) {
-      running.Fail("link crossed: expected " + ToString(expected) + ", got " + ToString(*header));
-    }
-    if (n > 0) running.Receive(x, n * static_cast<std::int64_t>(sizeof(float)), from, tag);
+    if (!(*header == expected)) running.Fail(device::LinkCrossed(expected, *header));
+    if (payload != nullptr) running.Receive(payload, header->elements * kFloat, from, tag);
   });
   engine_->Start("receive " + std::to_string(id_) + " " + std::to_string(peer), operation);
   return operation;
 }
 
-std::vector<std::string> MpiCommunicator::Gather(const std::string& what, const std::string& mine) {
+WorkHandle MpiCommunicator::Send(std::int64_t n, const float* x, int peer, const Edge& edge) {
+  return StartSend({n, edge}, n > 0 ? x : nullptr, peer);
+}
+
+WorkHandle MpiCommunicator::Receive(std::int64_t n, float* x, int peer, const Edge& edge) {
+  return StartReceive({n, edge}, n > 0 ? x : nullptr, peer);
+}
+
+std::shared_ptr<Operation> MpiCommunicator::Announce(const MessageHeader& message, int peer) {
+  return StartSend(message, nullptr, peer);
+}
+
+std::shared_ptr<Operation> MpiCommunicator::Expect(const MessageHeader& message, int peer) {
+  return StartReceive(message, nullptr, peer);
+}
+
+std::vector<std::string> MpiCommunicator::Gather(const std::string& what, const std::string& mine,
+                                                 std::optional<std::chrono::milliseconds> deadline) {
   std::vector<std::string> all;
   if (Size() == 1) return {mine};
   auto operation = New(what);
+  if (deadline) operation->set_deadline(*deadline);
   AddGatherOfBytes({members_, rank_, Tag(Purpose::kCollective)}, mine, all, *operation);
   StartCollective(std::move(operation))->Wait();
   return all;
@@ -186,10 +190,14 @@ std::vector<std::string> MpiCommunicator::GatherOnHost(const std::string& mine) 
   return Gather("gather on the host", mine);
 }
 
+std::vector<std::string> MpiCommunicator::RollCall(const std::string& mine, std::chrono::milliseconds deadline) {
+  return Gather("roll call", mine, deadline);
+}
+
 void MpiCommunicator::Barrier() { Gather("barrier", ""); }
 
 // New groups get the ids after the largest that any member has seen: two groups that share two ranks never share an id.
-std::unique_ptr<device::Communicator> MpiCommunicator::Split(int color, int key) {
+std::unique_ptr<MpiCommunicator> MpiCommunicator::SplitGroup(int color, int key) {
   const double mine[] = {static_cast<double>(color), static_cast<double>(key),
                          static_cast<double>(engine_->next_group()), static_cast<double>(engine_->rank())};
   struct Member {
@@ -215,19 +223,6 @@ std::unique_ptr<device::Communicator> MpiCommunicator::Split(int color, int key)
   return std::make_unique<MpiCommunicator>(engine_, std::move(members), first_id + static_cast<int>(at));
 }
 
-std::unique_ptr<device::Communicator> MakeWorld(int* argc, char*** argv, std::chrono::seconds deadline) {
-  auto engine = std::make_shared<MessageEngine>(argc, argv, deadline);
-  std::vector<int> members(static_cast<std::size_t>(engine->size()));
-  std::iota(members.begin(), members.end(), 0);
-  return std::make_unique<MpiCommunicator>(std::move(engine), std::move(members), 0);
-}
+std::unique_ptr<device::Communicator> MpiCommunicator::Split(int color, int key) { return SplitGroup(color, key); }
 
-void Abort(int code) {
-  int running = 0, ended = 0;
-  MPI_Initialized(&running);
-  MPI_Finalized(&ended);
-  if (running != 0 && ended == 0) MPI_Abort(MPI_COMM_WORLD, code);
-  std::_Exit(code);
-}
-
-}  // namespace lockstep::backends::kokkos
+}  // namespace lockstep::mpi

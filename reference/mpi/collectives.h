@@ -9,9 +9,9 @@
 #include <span>
 #include <vector>
 
-#include "reference/backends/kokkos/message_engine.h"
+#include "reference/mpi/message_engine.h"
 
-namespace lockstep::backends::kokkos {
+namespace lockstep::mpi {
 
 // Who takes part: ranks of the world in the group's order, and the tag of the group's collectives.
 struct Members {
@@ -40,4 +40,4 @@ void AddBroadcast(const Members& members, std::int64_t n, float* x, int root, Op
 void AddGatherOfBytes(const Members& members, const std::string& mine, std::vector<std::string>& all,
                       Operation& operation);
 
-}  // namespace lockstep::backends::kokkos
+}  // namespace lockstep::mpi

@@ -23,7 +23,7 @@
 
 #include "reference/device/communicator.h"
 
-namespace lockstep::backends::kokkos {
+namespace lockstep::mpi {
 
 class MessageEngine;
 
@@ -33,10 +33,11 @@ class Operation final : public device::Work {
   using Step = std::function<void(Operation&)>;
 
   // `name` leads every message: "all-reduce of 12 elements, rank 0 of 2". Steps run on the engine's thread.
-  Operation(MessageEngine& engine, std::string name) : engine_(engine), name_(std::move(name)) {}
+  Operation(MessageEngine& engine, std::string name);
 
   // --- Before the operation is handed over.
   void Then(Step step) { steps_.push_back(std::move(step)); }
+  void set_deadline(std::chrono::milliseconds deadline) { deadline_ = deadline; }  // the engine's otherwise
 
   // --- From within a step. Peers are ranks of the world; the buffers must stay until the operation has ended.
   void Send(const void* data, std::int64_t bytes, int peer, int tag);
@@ -46,6 +47,8 @@ class Operation final : public device::Work {
   // Blocks the program's thread until the operation has ended. Throws what ended it.
   void Wait() override;
   bool Done() override;  // the operation has ended; Wait() says how
+  // Wait() for so long at most, for a thread that has other things to look after; true: it has ended.
+  bool WaitFor(std::chrono::milliseconds longest);
 
  private:
   friend class MessageEngine;
@@ -57,10 +60,11 @@ class Operation final : public device::Work {
 
   bool Progress();              // true: something happened
   bool Collect();               // takes the messages that have ended off the list
-  std::string Waiting() const;  // "waiting to receive from rank 3"
+  std::string Waiting() const;  // "waiting to receive from ranks 0, 3 of the world"
 
   MessageEngine& engine_;
   std::string name_;
+  std::chrono::milliseconds deadline_;
   std::deque<Step> steps_;
   std::vector<MPI_Request> requests_;
   std::vector<Message> messages_;  // of the requests, in their order
@@ -117,4 +121,4 @@ class MessageEngine {
   std::thread thread_;
 };
 
-}  // namespace lockstep::backends::kokkos
+}  // namespace lockstep::mpi

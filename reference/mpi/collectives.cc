@@ -1,11 +1,11 @@
-#include "reference/backends/kokkos/collectives.h"
+#include "reference/mpi/collectives.h"
 
 #include <algorithm>
 #include <cstring>
 #include <memory>
 #include <numeric>
 
-namespace lockstep::backends::kokkos {
+namespace lockstep::mpi {
 namespace {
 
 using device::Reduction;
@@ -210,4 +210,4 @@ void AddGatherOfBytes(const Members& members, const std::string& mine, std::vect
   });
 }
 
-}  // namespace lockstep::backends::kokkos
+}  // namespace lockstep::mpi

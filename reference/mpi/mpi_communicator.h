@@ -5,14 +5,17 @@
 // an id that its tags are made of; making one needs no MPI communicator, so nothing here ever blocks inside MPI.
 #pragma once
 
+#include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
-#include "reference/backends/kokkos/message_engine.h"
 #include "reference/device/communicator.h"
+#include "reference/device/message.h"
+#include "reference/mpi/message_engine.h"
 
-namespace lockstep::backends::kokkos {
+namespace lockstep::mpi {
 
 class MpiCommunicator final : public device::Communicator {
  public:
@@ -35,17 +38,29 @@ class MpiCommunicator final : public device::Communicator {
   void Barrier() override;
   std::unique_ptr<device::Communicator> Split(int color, int key) override;
 
+  // For a backend whose elements travel another way and whose headers and host values travel here.
+  // Announce and Expect: the header of a message alone, in the order of Send and Receive. What Expect starts ends when
+  // the peer has announced this message, with "link crossed: ..." when it has announced another.
+  std::shared_ptr<Operation> Announce(const device::MessageHeader& message, int peer);
+  std::shared_ptr<Operation> Expect(const device::MessageHeader& message, int peer);
+  std::unique_ptr<MpiCommunicator> SplitGroup(int color, int key);  // Split
+  // GatherOnHost with a deadline of its own: who does not answer within it is named by the error.
+  std::vector<std::string> RollCall(const std::string& mine, std::chrono::milliseconds deadline);
+  std::string Name(const std::string& what) const;  // "rank 0: all-reduce of 3 elements in group 5 of 2 ranks"
+  int World(int member) const { return members_[static_cast<std::size_t>(member)]; }
+
  private:
   // What one message is for: part of its tag.
   enum class Purpose { kCollective, kHeader, kPayload };
   static constexpr int kPurposes = 3;
 
   int Tag(Purpose purpose) const { return id_ * kPurposes + static_cast<int>(purpose); }
-  int World(int member) const { return members_[static_cast<std::size_t>(member)]; }
-  std::string Name(const std::string& what) const;  // "all-reduce of 3 elements (rank 0 of 2, group 5)"
   std::shared_ptr<Operation> New(const std::string& what) const;
   device::WorkHandle StartCollective(std::shared_ptr<Operation> operation);
-  std::vector<std::string> Gather(const std::string& what, const std::string& mine);
+  std::shared_ptr<Operation> StartSend(const device::MessageHeader& message, const float* payload, int peer);
+  std::shared_ptr<Operation> StartReceive(const device::MessageHeader& expected, float* payload, int peer);
+  std::vector<std::string> Gather(const std::string& what, const std::string& mine,
+                                  std::optional<std::chrono::milliseconds> deadline = std::nullopt);
   std::vector<std::vector<double>> GatherValues(const std::string& what, std::span<const double> values);
 
   std::shared_ptr<MessageEngine> engine_;
@@ -54,4 +69,7 @@ class MpiCommunicator final : public device::Communicator {
   int id_;
 };
 
-}  // namespace lockstep::backends::kokkos
+// MakeWorld (world.h) for a backend that needs more than device::Communicator of it.
+std::unique_ptr<MpiCommunicator> MakeMpiWorld(int* argc, char*** argv, std::chrono::seconds deadline);
+
+}  // namespace lockstep::mpi

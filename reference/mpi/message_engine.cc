@@ -1,4 +1,4 @@
-#include "reference/backends/kokkos/message_engine.h"
+#include "reference/mpi/message_engine.h"
 
 #include <sched.h>
 #include <sys/prctl.h>
@@ -7,9 +7,10 @@
 #include <cstdio>
 #include <exception>
 #include <limits>
+#include <set>
 #include <thread>
 
-namespace lockstep::backends::kokkos {
+namespace lockstep::mpi {
 namespace {
 
 std::string MpiError(int code) {
@@ -20,6 +21,9 @@ std::string MpiError(int code) {
 }
 
 }  // namespace
+
+Operation::Operation(MessageEngine& engine, std::string name)
+    : engine_(engine), name_(std::move(name)), deadline_(engine.deadline_) {}
 
 void Operation::Send(const void* data, std::int64_t bytes, int peer, int tag) {
   if (bytes > std::numeric_limits<int>::max()) Fail("a message of more than 2 GiB");
@@ -45,6 +49,13 @@ void Operation::Wait() {
   std::unique_lock lock(engine_.mutex_);
   engine_.ended_.wait(lock, [this] { return done_; });
   if (!error_.empty()) throw device::CommunicationError(error_);
+}
+
+bool Operation::WaitFor(std::chrono::milliseconds longest) {
+  std::unique_lock lock(engine_.mutex_);
+  if (!engine_.ended_.wait_for(lock, longest, [this] { return done_; })) return false;
+  if (!error_.empty()) throw device::CommunicationError(error_);
+  return true;
 }
 
 bool Operation::Done() {
@@ -80,9 +91,13 @@ bool Operation::Collect() {
 
 std::string Operation::Waiting() const {
   if (messages_.empty()) return "not started";
-  const Message& message = messages_.front();
-  return (message.sent ? "waiting for the take-up by rank " : "waiting to receive from rank ") +
-         std::to_string(message.peer) + " of the world";
+  std::set<int> senders, receivers;
+  for (const Message& message : messages_) (message.sent ? receivers : senders).insert(message.peer);
+  const std::set<int>& peers = senders.empty() ? receivers : senders;  // who is silent is silent in both ways
+  std::string list;
+  for (const int peer : peers) list += (list.empty() ? "" : ", ") + std::to_string(peer);
+  return (senders.empty() ? "waiting for the take-up by rank" : "waiting to receive from rank") +
+         std::string(peers.size() > 1 ? "s " : " ") + list + " of the world";
 }
 
 bool Operation::Progress() {
@@ -102,11 +117,12 @@ bool Operation::Progress() {
   const auto now = Clock::now();
   if (moved) {
     moved_ = now;
-  } else if (now - moved_ > engine_.deadline_) {
-    char text[64];
-    std::snprintf(text, sizeof text, "%.1f s", std::chrono::duration<double>(now - moved_).count());
-    Fail(Waiting() + " for " + text + ", longer than the deadline of " + std::to_string(engine_.deadline_.count()) +
-         " s");
+  } else if (now - moved_ > deadline_) {
+    const double limit = std::chrono::duration<double>(deadline_).count();
+    char text[96];
+    std::snprintf(text, sizeof text, " for %.1f s, longer than the deadline of %g s",
+                  std::chrono::duration<double>(now - moved_).count(), limit);
+    Fail(Waiting() + text);
   }
   return moved;
 }
@@ -227,4 +243,4 @@ void MessageEngine::Run() {
   }
 }
 
-}  // namespace lockstep::backends::kokkos
+}  // namespace lockstep::mpi
