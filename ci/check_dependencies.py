@@ -30,6 +30,7 @@ ALLOWED = {
     "suites/faults": ["harness/protocol", "reference"],
     "suites/unit/trainer": ["harness", "reference"],
     "suites/unit/kokkos": ["harness/protocol", "reference"],
+    "suites/kernels": ["harness/protocol", "harness/oracle", "reference"],
     "suites/bench": ["harness", "reference"],
     "suites": ["harness"],
 }
