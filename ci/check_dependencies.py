@@ -28,8 +28,8 @@ ALLOWED = {
     "reference/adapters": ["harness/protocol"],
     # A fault is a decorator over the trainer's seams, so the faulty trainer links the trainer; the harness never does.
     "suites/faults": ["harness/protocol", "reference"],
+    "suites/collectives": ["reference"],
     "suites/unit/trainer": ["harness", "reference"],
-    "suites/unit/kokkos": ["harness/protocol", "reference"],
     "suites/kernels": ["harness/protocol", "harness/oracle", "reference"],
     "suites/bench": ["harness", "reference"],
     "suites": ["harness"],
