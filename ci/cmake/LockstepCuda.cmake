@@ -74,8 +74,8 @@ function(lockstep_cuda_ptx)
     get_filename_component(name ${source} NAME_WE)
     add_custom_command(OUTPUT ${folder}/${name}.ptx
       COMMAND ${LOCKSTEP_NVCC} -ptx -arch=compute_75 -std=c++20 -O3 ${LOCKSTEP_NVCC_OPTIONS} -I${CMAKE_SOURCE_DIR}
-              -MD -MF ${folder}/${name}.d -o ${folder}/${name}.ptx ${source}
-      DEPENDS ${source} DEPFILE ${folder}/${name}.d VERBATIM COMMENT "PTX of ${name}.cu")
+              -MD -MF ${CMAKE_CURRENT_BINARY_DIR}/${name}.ptx.d -o ${folder}/${name}.ptx ${source}
+      DEPENDS ${source} DEPFILE ${CMAKE_CURRENT_BINARY_DIR}/${name}.ptx.d VERBATIM COMMENT "PTX of ${name}.cu")
     list(APPEND outputs ${folder}/${name}.ptx)
   endforeach()
   add_custom_target(ptx ALL DEPENDS ${outputs})

@@ -1,7 +1,8 @@
 // The one way a kernel is launched: cudaLaunchKernelEx on a real GPU, the kernel engine on a virtual one.
 //
 //   Launch<Kernel>(stream, grid, shared_bytes, arguments...);
-// Nothing is launched for an empty grid, so that sizes of 0 need no care at the call.
+// Nothing is launched for an empty grid, so that sizes of 0 need no care at the call. A file's kernels are in namespace
+// `kernels` and not in one without a name, so that they are visible in its PTX under a name that does not change.
 #pragma once
 
 #include <algorithm>
