@@ -5,27 +5,14 @@
 
 #include "reference/backends/cuda/check.h"
 
-#if defined(__SANITIZE_ADDRESS__)
-#define LOCKSTEP_EXACT_BLOCKS 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define LOCKSTEP_EXACT_BLOCKS 1
-#endif
-#endif
-
 namespace lockstep::backends::cuda {
 namespace {
 
-#ifdef LOCKSTEP_EXACT_BLOCKS
-constexpr bool kExact = true;
-#else
-constexpr bool kExact = false;
-#endif
 constexpr std::size_t kRounding = 512;
 
 // Never 0, so that an empty buffer has an address too. 0: too large for a number.
 std::size_t Rounded(std::size_t bytes) {
-  if (kExact) return std::max<std::size_t>(1, bytes);
+  if (!Arena::kRecycles) return std::max<std::size_t>(1, bytes);
   if (bytes > std::numeric_limits<std::size_t>::max() - kRounding) return 0;
   return std::max(kRounding, (bytes + kRounding - 1) / kRounding * kRounding);
 }
@@ -69,7 +56,7 @@ void* Arena::Take(std::size_t bytes) {
 void Arena::Give(void* data, std::size_t bytes) {
   const std::size_t rounded = Rounded(bytes);
   used_bytes_ -= rounded;
-  if (kExact) {
+  if (!kRecycles) {
     static_cast<void>(cudaFree(data));  // waits for the device; see Release
     return;
   }

@@ -12,10 +12,24 @@
 #include <map>
 #include <vector>
 
+#if defined(__SANITIZE_ADDRESS__)
+#define LOCKSTEP_EXACT_BLOCKS 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define LOCKSTEP_EXACT_BLOCKS 1
+#endif
+#endif
+
 namespace lockstep::backends::cuda {
 
 class Arena {
  public:
+#ifdef LOCKSTEP_EXACT_BLOCKS
+  static constexpr bool kRecycles = false;
+#else
+  static constexpr bool kRecycles = true;
+#endif
+
   Arena() = default;
   ~Arena();
   Arena(const Arena&) = delete;

@@ -2,7 +2,8 @@
 // alignment.
 //
 // `Repeatable` runs an operation at several alignments, over blocks that were used before, and demands the same bytes
-// each time; so every test of a value is a test of determinism too.
+// each time; so every test of a value is a test of determinism too. It leaves a digest of the bytes with the test's
+// result, by which same_bytes.py compares runs of the whole program.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -13,8 +14,8 @@
 #include <random>
 #include <vector>
 
-#include "reference/backends/kokkos/backend.h"
 #include "reference/device/device.h"
+#include "suites/kernels/backend_under_test.h"
 
 namespace lockstep::test {
 
@@ -51,10 +52,25 @@ class Desk {
   std::vector<device::Buffer> buffers_;
 };
 
+// The property "digest" of the test that runs: of all outputs so far (FNV-1a).
+inline void AddToDigest(const std::vector<float>& outputs) {
+  static std::string test;
+  static std::uint64_t digest;
+  const auto* const info = ::testing::UnitTest::GetInstance()->current_test_info();
+  const std::string name = std::string(info->test_suite_name()) + "." + info->name();
+  if (test != name) {
+    test = name;
+    digest = 0xCBF29CE484222325ull;
+  }
+  const auto* const bytes = reinterpret_cast<const unsigned char*>(outputs.data());
+  for (std::size_t i = 0; i < outputs.size() * sizeof(float); ++i) digest = (digest ^ bytes[i]) * 0x100000001B3ull;
+  ::testing::Test::RecordProperty("digest", std::to_string(digest));
+}
+
 // body(desk) -> outputs
 template <typename Body>
 std::vector<float> Repeatable(const Body& body) {
-  const auto device = backends::kokkos::MakeDevice(0, 0);
+  const auto device = MakeTestDevice();
   std::vector<float> first;
   for (const std::size_t offset : {0, 1, 5, 0}) {
     Desk desk(*device, offset);
@@ -68,6 +84,7 @@ std::vector<float> Repeatable(const Body& body) {
         << "other bytes at an offset of " << offset << " elements";
   }
   EXPECT_EQ(device->Memory().total_now, 0);
+  AddToDigest(first);
   return first;
 }
 

@@ -1,4 +1,4 @@
-#include "suites/unit/kokkos/desk.h"
+#include "suites/kernels/desk.h"
 
 namespace lockstep::test {
 namespace {
@@ -94,7 +94,7 @@ TEST(BF16, RoundsToNearestTiesToEvenAndKeepsNaN) {
     return desk.Read(y, n);
   });
   for (std::int64_t i = 0; i < n; ++i) EXPECT_EQ(got[i], std::isfinite(x[i]) ? Rounded(x[i]) : x[i]) << x[i];
-  const auto device = backends::kokkos::MakeDevice(0, 0);
+  const auto device = MakeTestDevice();
   Desk desk(*device, 0);
   // The second has its only set bits where rounding cuts.
   std::uint32_t bits[] = {0x7FC00000u, 0x7F800001u, 0xFFFFFFFFu};
@@ -111,7 +111,7 @@ TEST(Sums, AreInFP64AndDoNotDependOnTheirPlace) {
   for (const std::int64_t n : kSizes) {
     const auto x = Random(n, 1, -3, 3);
     std::vector<double> sums, squares;
-    const auto device = backends::kokkos::MakeDevice(0, 0);
+    const auto device = MakeTestDevice();
     for (const std::size_t offset : {0, 1, 7}) {
       Desk desk(*device, offset);
       sums.push_back(desk->Sum(n, desk.In(x)));
@@ -126,7 +126,7 @@ TEST(Sums, AreInFP64AndDoNotDependOnTheirPlace) {
 }
 
 TEST(Sums, DoNotLoseWhatFP32Would) {
-  const auto device = backends::kokkos::MakeDevice(0, 0);
+  const auto device = MakeTestDevice();
   Desk desk(*device, 0);
   EXPECT_EQ(desk->Sum(4, desk.In(std::vector<float>{1e8f, 1, -1e8f, 1})), 2);
   EXPECT_EQ(desk->SumOfSquares(2, desk.In(std::vector<float>{3e19f, 4e19f})),

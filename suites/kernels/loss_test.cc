@@ -1,4 +1,4 @@
-#include "suites/unit/kokkos/desk.h"
+#include "suites/kernels/desk.h"
 
 namespace lockstep::test {
 namespace {
@@ -95,7 +95,7 @@ TEST(CrossEntropy, AnEmptyShardAddsNothing) {
 
 TEST(CrossEntropy, OneNaNOfARowMakesItsLossNaN) {
   for (const std::int64_t place : {0, 1, 16, 33, 36}) {
-    const auto device = backends::kokkos::MakeDevice(0, 0);
+    const auto device = MakeTestDevice();
     Desk desk(*device, 0);
     std::vector<float> logits(37, 1.0f);
     logits[place] = NAN;

@@ -1,6 +1,6 @@
 #include <algorithm>
 
-#include "suites/unit/kokkos/desk.h"
+#include "suites/kernels/desk.h"
 
 namespace lockstep::test {
 namespace {
@@ -97,7 +97,7 @@ TEST(Attention, OfNothingDoesNothing) {
 TEST(Attention, DoesNotSeeWhatComesLater) {
   const AttentionShape s{1, 100, 2, 8};
   const std::int64_t features = s.heads * s.width, from = 37;
-  const auto device = backends::kokkos::MakeDevice(0, 0);
+  const auto device = MakeTestDevice();
   auto qkv = Random(s.length * 3 * features, 1);
   std::vector<std::vector<float>> outputs;
   for (const float shift : {0.0f, 3.0f}) {

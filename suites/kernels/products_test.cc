@@ -1,4 +1,4 @@
-#include "suites/unit/kokkos/desk.h"
+#include "suites/kernels/desk.h"
 
 namespace lockstep::test {
 namespace {
@@ -148,7 +148,7 @@ TEST(Multiply, OfNothingGivesZerosAndTheirEpilogue) {
 }
 
 TEST(Multiply, LetsNaNThroughEveryEpilogue) {
-  const auto device = backends::kokkos::MakeDevice(0, 0);
+  const auto device = MakeTestDevice();
   for (const Epilogue epilogue : {Epilogue::kBias, Epilogue::kBiasRelu, Epilogue::kBiasGelu}) {
     Desk desk(*device, 0);
     Gemm gemm{.m = 1, .n = 20, .k = 1};
@@ -163,7 +163,7 @@ TEST(Multiply, LetsNaNThroughEveryEpilogue) {
 }
 
 TEST(Multiply, RefusesWhatTheContractDoesNotHave) {
-  const auto device = backends::kokkos::MakeDevice(0, 0);
+  const auto device = MakeTestDevice();
   Desk desk(*device, 0);
   Gemm gemm{.m = 1, .n = 1, .k = 1};
   gemm.a.data = gemm.b.data = desk.Out(1);

@@ -1,5 +1,5 @@
 #include "harness/protocol/dropout.h"
-#include "suites/unit/kokkos/desk.h"
+#include "suites/kernels/desk.h"
 
 namespace lockstep::test {
 namespace {
