@@ -28,13 +28,15 @@ class BoundKernel final : public KernelBody {
   std::span<const PointerArgument> Pointers() const override { return pointers_; }
 
  private:
-  static constexpr std::size_t kPointers = (std::size_t{0} + ... + (std::is_pointer_v<Parameters> ? 1 : 0));
+  template <typename T>
+  static constexpr bool kPointsToData = std::is_pointer_v<T> && !std::is_function_v<std::remove_pointer_t<T>>;
+  static constexpr std::size_t kPointers = (std::size_t{0} + ... + (kPointsToData<Parameters> ? 1 : 0));
 
   template <std::size_t... Index>
   void ListPointers(std::index_sequence<Index...>) {
     [[maybe_unused]] std::size_t next = 0;
     [[maybe_unused]] const auto add = [&](std::size_t index, const auto& argument) {
-      if constexpr (std::is_pointer_v<std::remove_cvref_t<decltype(argument)>>) {
+      if constexpr (kPointsToData<std::remove_cvref_t<decltype(argument)>>) {
         pointers_[next++] = {static_cast<int>(index), argument};
       }
     };
