@@ -78,5 +78,28 @@ TEST(Failure, LaterWorkOnTheSameGroupFailsWithTheFirstErrorAndDoesNotHang) {
   ErrorOf([&] { first->Wait(); });
 }
 
+// Rank 0 meets a crossed wire and gives up; the others wait for it in a collective.
+TEST(Failure, AMemberThatFailsEndsTheWaitsOfTheOthersWithItsName) {
+  DeviceArray x(std::vector<float>(10, 1.0f)), message = DeviceArray::Poisoned(4);
+  World().AllReduce(10, x.data(), Reduction::kSum)->Wait();  // all have met
+  if (World().Rank() == 0) {
+    const auto receive = World().Receive(4, message.data(), 1, Edge{0, 1, 3, 0, 9});
+    ExpectWords(ErrorOf([&] { receive->Wait(); }), {"link crossed"});
+    return;
+  }
+  device::WorkHandle send;
+  if (World().Rank() == 1) send = World().Send(4, message.data(), 0, Edge{0, 1, 2, 0, 9});
+  const auto work = World().AllReduce(10, x.data(), Reduction::kSum);
+  ExpectWords(ErrorOf([&] { work->Wait(); }), {"all-reduce of 10 elements", "rank 0"});
+}
+
+TEST(Failure, MembersThatAskForDifferentThingsAreToldWhoDiffers) {
+  if (Device().Info().kind != "virtual") GTEST_SKIP() << "virtual NCCL alone compares what its members ask for";
+  const bool other = World().Rank() == 1;
+  DeviceArray x(std::vector<float>(11, 1.0f));
+  const auto work = World().AllReduce(other ? 11 : 10, x.data(), Reduction::kSum);
+  ExpectWords(ErrorOf([&] { work->Wait(); }), {other ? "all-reduce of 11" : "all-reduce of 10", "rank 1", "11", "10"});
+}
+
 }  // namespace
 }  // namespace lockstep::collectives

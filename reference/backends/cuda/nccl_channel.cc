@@ -157,6 +157,7 @@ void NcclChannel::Connect() {
   std::memcpy(&id, words, sizeof id);
   ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
   config.blocking = 0;
+  config.commName = members_.name.c_str();
   const ncclResult_t result = ncclCommInitRankConfig(&comm_, members_.size, id, members_.rank, &config);
   Settle(result, members_.name);
 }
