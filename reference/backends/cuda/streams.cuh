@@ -45,8 +45,14 @@ void OverStreams(cudaStream_t stream, std::int64_t n, const Function& function, 
                  float* const (&out)[kOutputs]) {
   Streams<kInputs, kOutputs> streams{};
   bool aligned = true;
-  for (int s = 0; s < kInputs; ++s) aligned = aligned && Aligned(sizeof(float4), streams.in[s] = in[s]);
-  for (int s = 0; s < kOutputs; ++s) aligned = aligned && Aligned(sizeof(float4), streams.out[s] = out[s]);
+  for (int s = 0; s < kInputs; ++s) {
+    streams.in[s] = in[s];
+    aligned = aligned && Aligned(sizeof(float4), in[s]);
+  }
+  for (int s = 0; s < kOutputs; ++s) {
+    streams.out[s] = out[s];
+    aligned = aligned && Aligned(sizeof(float4), out[s]);
+  }
   Launch<Elementwise<Function, kInputs, kOutputs>>(stream, FlatGrid(Ceiling(n, kVector)), 0, n, function, streams,
                                                    aligned);
 }
