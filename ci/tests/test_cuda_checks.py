@@ -1,6 +1,9 @@
 """The checks of the CUDA kernels must themselves catch what they are for."""
 import pathlib
+import shutil
+import subprocess
 import sys
+import tempfile
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
@@ -55,6 +58,34 @@ class Ptx(unittest.TestCase):
     def test_reads_the_table_that_is_written(self):
         rows = cuda_resources.parse(said(), "a.cu")
         self.assertEqual(check_ptx.kernels_of(cuda_resources.table(rows, "13.0")), {"a.cu": {"Add"}})
+
+
+class WithoutTools(unittest.TestCase):
+    """Scripts that need what is not here say so in one line."""
+
+    def run_script(self, script, *tools):
+        root = pathlib.Path(__file__).resolve().parent.parent.parent
+        with tempfile.TemporaryDirectory() as folder:
+            for tool in ("bash", "dirname"):
+                (pathlib.Path(folder) / tool).symlink_to(shutil.which(tool))
+            for tool in tools:
+                (pathlib.Path(folder) / tool).write_text("#!/bin/false\n")
+                (pathlib.Path(folder) / tool).chmod(0o755)
+            return subprocess.run([shutil.which("bash"), root / "ci" / script], env={"PATH": folder},
+                                  capture_output=True, text=True)
+
+    def test_cuda_is_skipped_without_nvcc(self):
+        done = self.run_script("cuda")
+        self.assertEqual((done.returncode, done.stdout),
+                         (77, "ci/cuda: SKIPPED: no nvcc on PATH or under CUDA_HOME\n"))
+
+    def test_gpu_ends_without_nvcc(self):
+        done = self.run_script("gpu")
+        self.assertEqual((done.returncode, done.stderr), (4, "ci/gpu: no nvcc on PATH or under CUDA_HOME\n"))
+
+    def test_gpu_ends_without_a_gpu(self):
+        done = self.run_script("gpu", "nvcc")
+        self.assertEqual((done.returncode, done.stderr), (4, "ci/gpu: no GPU: nvidia-smi lists none\n"))
 
 
 if __name__ == "__main__":
