@@ -27,6 +27,7 @@ class TimedWork : public device::Work {
  public:
   TimedWork(WorkHandle inner, IdleClock& clock) : inner_(std::move(inner)), clock_(clock) {}
   void Wait() override {
+    inner_->AwaitOwnWork();
     Stopwatch watch(clock_);
     inner_->Wait();
   }

@@ -6,6 +6,7 @@
 #include <array>
 #include <cctype>
 #include <cstdio>
+#include <sstream>
 #include <stdexcept>
 
 #include "harness/protocol/files.h"
@@ -54,6 +55,13 @@ std::string TestName(const std::string& name) {
   std::replace_if(
       safe.begin(), safe.end(), [](unsigned char c) { return !std::isalnum(c); }, '_');
   return safe;
+}
+
+std::vector<std::string> ReferenceTrainers() {
+  std::vector<std::string> trainers;
+  std::istringstream list(LOCKSTEP_TRAINERS);
+  for (std::string trainer; std::getline(list, trainer, ',');) trainers.push_back(trainer);
+  return trainers;
 }
 
 std::vector<std::string> TomlStems(const std::filesystem::path& folder) {

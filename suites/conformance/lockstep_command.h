@@ -33,4 +33,7 @@ std::string TestName(const std::string& name);
 // Stems of a folder's .toml files, sorted.
 std::vector<std::string> TomlStems(const std::filesystem::path& folder);
 
+// The reference trainers that this build has: "kokkos", "cuda".
+std::vector<std::string> ReferenceTrainers();
+
 }  // namespace lockstep::conformance
