@@ -30,7 +30,7 @@ class NcclWork;
 class NcclChannel {
  public:
   struct Members {
-    std::string name;  // "rank 3: the link from member 0 to 1 in group 5 of 2 ranks"
+    std::string name;  // "the link from member 0 to 1 of group 5 of 2 ranks"; NCCL's too
     int rank = 0, size = 0;
     // Starts to give the first member's words to all of them. Called on the channel's thread.
     std::function<device::WorkHandle(float* words)> share;
