@@ -23,13 +23,9 @@ ALLOWED = {
     "harness/cli": ["harness"],
     "reference/device": ["harness/protocol"],
     "reference/trainer": ["harness/protocol", "reference/device"],
-<<<<<<< HEAD
     "reference/mpi": ["reference/device"],
-    "reference/backends": ["harness/protocol", "reference/device", "reference/mpi", "reference/trainer"],
-=======
-    "reference/backends": ["harness/protocol", "reference/device", "reference/trainer", "reference/virtual_gpu"],
     "reference/virtual_gpu": [],
->>>>>>> vlibs
+    "reference/backends": ["harness/protocol", "reference/device", "reference/mpi", "reference/trainer"],
     "reference/adapters": ["harness/protocol"],
     # A fault is a decorator over the trainer's seams, so the faulty trainer links the trainer; the harness never does.
     "suites/faults": ["harness/protocol", "reference"],

@@ -46,8 +46,6 @@ endif()
 
 # lockstep_cuda_sources(TARGET FILES...): TARGET compiles and links as the CUDA trainer does in this mode.
 function(lockstep_cuda_sources target)
-  set(kernels ${ARGN})
-  list(FILTER kernels INCLUDE REGEX "\\.cu$")
   if(LOCKSTEP_CUDA_MODE STREQUAL REAL)
     target_link_libraries(${target} PUBLIC CUDA::cudart CUDA::cublas CUDA::cublasLt ${LOCKSTEP_NCCL_LIBRARY})
     target_include_directories(${target} SYSTEM PUBLIC ${CUDAToolkit_INCLUDE_DIRS} ${LOCKSTEP_NCCL_INCLUDE})
@@ -56,8 +54,7 @@ function(lockstep_cuda_sources target)
       "$<$<COMPILE_LANGUAGE:CUDA>:SHELL:-Xptxas -v -Xcompiler=-Wall,-Wextra,-Wshadow,-Werror>")
   else()
     target_link_libraries(${target} PUBLIC lockstep_virtual_gpu)
-    # `#pragma unroll` is nvcc's.
-    set_source_files_properties(${kernels} PROPERTIES LANGUAGE CXX COMPILE_OPTIONS "-xc++;-Wno-unknown-pragmas")
+    lockstep_cuda_as_cxx(${ARGN})
   endif()
 endfunction()
 
@@ -74,8 +71,8 @@ function(lockstep_cuda_ptx)
     get_filename_component(name ${source} NAME_WE)
     add_custom_command(OUTPUT ${folder}/${name}.ptx
       COMMAND ${LOCKSTEP_NVCC} -ptx -arch=compute_75 -std=c++20 -O3 ${LOCKSTEP_NVCC_OPTIONS} -I${CMAKE_SOURCE_DIR}
-              -MD -MF ${folder}/${name}.d -o ${folder}/${name}.ptx ${source}
-      DEPENDS ${source} DEPFILE ${folder}/${name}.d VERBATIM COMMENT "PTX of ${name}.cu")
+              -MD -MF ${CMAKE_CURRENT_BINARY_DIR}/${name}.ptx.d -o ${folder}/${name}.ptx ${source}
+      DEPENDS ${source} DEPFILE ${CMAKE_CURRENT_BINARY_DIR}/${name}.ptx.d VERBATIM COMMENT "PTX of ${name}.cu")
     list(APPEND outputs ${folder}/${name}.ptx)
   endforeach()
   add_custom_target(ptx ALL DEPENDS ${outputs})

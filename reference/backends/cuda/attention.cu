@@ -11,12 +11,8 @@
 #include "reference/backends/cuda/range.h"
 
 namespace lockstep::backends::cuda {
-namespace {
+namespace kernels {
 
-using device::AttentionShape;
-using device::Element;
-
-constexpr std::int64_t kScores = std::int64_t{1} << 22;  // floats of workspace for scores, at least one head's
 constexpr std::int64_t kVectorsEach = 4;
 
 // Rows of scores: row r is query r % length of head r / length, and sees keys 0 .. r % length.
@@ -112,6 +108,24 @@ __global__ void __launch_bounds__(kBlock)
   });
 }
 
+// for r, j: x[r][j] = heads[Place(r) + j];  reads and writes 4 bytes an element
+__global__ void __launch_bounds__(kBlock) MergeHeads(HeadRows order, const float* heads, float* x, bool aligned) {
+  const std::int64_t r = RowOfThread(), width = order.shape.width;
+  if (r >= order.rows()) return;
+  const float* const row = heads + order.Place(r);
+  ForVectors(width,
+             [&](std::int64_t j) { Store4Of(x + r * width, j, width, Load4Of(row, j, width, aligned, 0), aligned); });
+}
+
+}  // namespace kernels
+
+namespace {
+
+using device::AttentionShape;
+using device::Element;
+
+constexpr std::int64_t kScores = std::int64_t{1} << 22;  // floats of workspace for scores, at least one head's
+
 bool Empty(const AttentionShape& shape) {
   return shape.batch == 0 || shape.length == 0 || shape.heads == 0 || shape.width == 0;
 }
@@ -187,7 +201,7 @@ void Split(cudaStream_t stream, const HeadRows& order, Element element, const fl
 void Merge(cudaStream_t stream, const HeadRows& order, const float* heads, float* x) {
   const std::int64_t width = order.shape.width;
   const bool aligned = width % kVector == 0 && Aligned(sizeof(float4), x);
-  Launch<MergeHeads>(stream, RowGrid(order.rows(), width, 1), 0, order, heads, x, aligned);
+  Launch<kernels::MergeHeads>(stream, RowGrid(order.rows(), width, 1), 0, order, heads, x, aligned);
 }
 
 }  // namespace
@@ -213,15 +227,16 @@ void CudaDevice::AttentionForward(const AttentionShape& shape, Element element, 
   ForRounds(shape, [&](const Round& round) {
     const auto kind = [&](std::int64_t which) { return At(heads.data(), element, which * all, round); };
     products_.Multiply(Scores(shape, element, round, kind(0), kind(1), scores.f32()), workspace.data());
-    const ScoreRows order{round.heads, shape.length, round.score_matrix};
-    const Grid grid = RowGrid(order.rows(), shape.length, kVectorsEach);
+    const kernels::ScoreRows order{round.heads, shape.length, round.score_matrix};
+    const Grid grid = RowGrid(order.rows(), shape.length, kernels::kVectorsEach);
     const bool aligned = shape.length % kVector == 0;
     float* const kept = saved + round.first * 2 * shape.length;
     if (narrow) {
-      Launch<CausalSoftmax<std::uint16_t>>(stream(), grid, 0, order, ScaleOf(shape), scores.f32(), rounded.bf16(), kept,
-                                           aligned);
+      Launch<kernels::CausalSoftmax<std::uint16_t>>(stream(), grid, 0, order, ScaleOf(shape), scores.f32(),
+                                                    rounded.bf16(), kept, aligned);
     } else {
-      Launch<CausalSoftmax<float>>(stream(), grid, 0, order, ScaleOf(shape), scores.f32(), scores.f32(), kept, aligned);
+      Launch<kernels::CausalSoftmax<float>>(stream(), grid, 0, order, ScaleOf(shape), scores.f32(), scores.f32(), kept,
+                                            aligned);
     }
     const void* const p = narrow ? rounded.data() : scores.data();
     float* const y = outs.f32() + round.first * round.matrix;
@@ -257,16 +272,16 @@ void CudaDevice::AttentionBackward(const AttentionShape& shape, Element element,
     multiply(Scores(shape, element, round, kind(0), kind(1), scores.f32()));
     multiply(Scores(shape, element, round, d_y, kind(2), d_p.f32()));
     const float scale = ScaleOf(shape);
-    const ScoreRows order{round.heads, shape.length, round.score_matrix};
-    const Grid grid = RowGrid(order.rows(), shape.length, kVectorsEach);
+    const kernels::ScoreRows order{round.heads, shape.length, round.score_matrix};
+    const Grid grid = RowGrid(order.rows(), shape.length, kernels::kVectorsEach);
     const bool aligned = shape.length % kVector == 0;
     const float* const kept = saved + round.first * 2 * shape.length;
     if (narrow) {
-      Launch<CausalSoftmaxBackward<std::uint16_t>>(stream(), grid, 0, order, scale, kept, scores.f32(), d_p.f32(),
-                                                   p16.bf16(), d_s16.bf16(), aligned);
+      Launch<kernels::CausalSoftmaxBackward<std::uint16_t>>(stream(), grid, 0, order, scale, kept, scores.f32(),
+                                                            d_p.f32(), p16.bf16(), d_s16.bf16(), aligned);
     } else {
-      Launch<CausalSoftmaxBackward<float>>(stream(), grid, 0, order, scale, kept, scores.f32(), d_p.f32(), scores.f32(),
-                                           d_p.f32(), aligned);
+      Launch<kernels::CausalSoftmaxBackward<float>>(stream(), grid, 0, order, scale, kept, scores.f32(), d_p.f32(),
+                                                    scores.f32(), d_p.f32(), aligned);
     }
     const void* const p = narrow ? p16.data() : scores.data();
     const void* const d_s = narrow ? d_s16.data() : d_p.data();

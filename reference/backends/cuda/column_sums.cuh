@@ -36,10 +36,8 @@ __global__ void __launch_bounds__(kColumns)
   float total[kSums] = {}, term[kSums];
   for (std::int64_t i = begin; i < end; ++i) {
     terms(i, j, term);
-#pragma unroll
     for (int s = 0; s < kSums; ++s) total[s] += term[s];
   }
-#pragma unroll
   for (int s = 0; s < kSums; ++s) {
     float* const place = sums.sum[s] + chunk * width + j;
     *place = add ? *place + total[s] : total[s];
@@ -52,7 +50,6 @@ __global__ void __launch_bounds__(kBlock)
     AddChunks(std::int64_t chunks, std::int64_t width, ColumnSums<kSums> parts, ColumnSums<kSums> sums) {
   const std::int64_t j = GlobalThread();
   if (j >= width) return;
-#pragma unroll
   for (int s = 0; s < kSums; ++s) {
     float total = 0;
     for (std::int64_t c = 0; c < chunks; ++c) total += parts.sum[s][c * width + j];

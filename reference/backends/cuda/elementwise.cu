@@ -5,7 +5,7 @@
 #include "reference/backends/cuda/streams.cuh"
 
 namespace lockstep::backends::cuda {
-namespace {
+namespace kernels {
 
 struct ReluGradient {
   __device__ void operator()(const float (&in)[2], float (&out)[1]) const { out[0] = in[0] > 0.0f ? in[1] : 0.0f; }
@@ -51,37 +51,39 @@ __global__ void __launch_bounds__(kBlock) Widen(std::int64_t n, const std::uint1
   for (std::int64_t i = begin; i < n && i < begin + kVector; ++i) y[i] = WidenBF16(x[i]);
 }
 
-}  // namespace
+}  // namespace kernels
 
 void CudaDevice::ReluBackward(std::int64_t n, const float* before, const float* d_y, float* d_x) {
   const Range range("relu backward");
-  OverStreams(stream(), n, ReluGradient{}, {before, d_y}, {d_x});
+  OverStreams(stream(), n, kernels::ReluGradient{}, {before, d_y}, {d_x});
 }
 
 void CudaDevice::GeluForward(std::int64_t n, const float* x, float* y) {
   const Range range("gelu forward");
-  OverStreams(stream(), n, GeluValue{}, {x}, {y});
+  OverStreams(stream(), n, kernels::GeluValue{}, {x}, {y});
 }
 
 void CudaDevice::GeluBackward(std::int64_t n, const float* before, const float* d_y, float* d_x) {
   const Range range("gelu backward");
-  OverStreams(stream(), n, GeluGradient{}, {before, d_y}, {d_x});
+  OverStreams(stream(), n, kernels::GeluGradient{}, {before, d_y}, {d_x});
 }
 
 void CudaDevice::Add(std::int64_t n, const float* a, const float* b, float* y) {
-  OverStreams(stream(), n, Sum2{}, {a, b}, {y});
+  OverStreams(stream(), n, kernels::Sum2{}, {a, b}, {y});
 }
 
-void CudaDevice::Scale(std::int64_t n, float factor, float* x) { OverStreams(stream(), n, Scaled{factor}, {x}, {x}); }
+void CudaDevice::Scale(std::int64_t n, float factor, float* x) {
+  OverStreams(stream(), n, kernels::Scaled{factor}, {x}, {x});
+}
 
 void CudaDevice::ToBF16(std::int64_t n, const float* x, std::uint16_t* y) {
   const bool aligned = Aligned(sizeof(float4), x) && Aligned(sizeof(ushort4), y);
-  Launch<Narrow>(stream(), FlatGrid(Ceiling(n, kVector)), 0, n, x, y, aligned);
+  Launch<kernels::Narrow>(stream(), FlatGrid(Ceiling(n, kVector)), 0, n, x, y, aligned);
 }
 
 void CudaDevice::FromBF16(std::int64_t n, const std::uint16_t* x, float* y) {
   const bool aligned = Aligned(sizeof(float4), y) && Aligned(sizeof(ushort4), x);
-  Launch<Widen>(stream(), FlatGrid(Ceiling(n, kVector)), 0, n, x, y, aligned);
+  Launch<kernels::Widen>(stream(), FlatGrid(Ceiling(n, kVector)), 0, n, x, y, aligned);
 }
 
 }  // namespace lockstep::backends::cuda

@@ -7,7 +7,7 @@
 #include "reference/backends/cuda/row_groups.cuh"
 
 namespace lockstep::backends::cuda {
-namespace {
+namespace kernels {
 
 // for i, j: y[i][j] = table[tokens[i] - first][j], or 0 where the table does not hold it
 // reads and writes 4 rows width bytes each, no arithmetic
@@ -58,13 +58,13 @@ __global__ void __launch_bounds__(kBlock)
   });
 }
 
-}  // namespace
+}  // namespace kernels
 
 void CudaDevice::EmbeddingForward(std::int64_t rows, std::int64_t width, const std::int32_t* tokens, std::int64_t first,
                                   std::int64_t count, const float* table, float* y) {
   const Range range("embedding forward");
-  Launch<LookUp>(stream(), RowGrid(rows, width, 1), 0, rows, width, tokens, first, count, table, y,
-                 width % kVector == 0 && Aligned(sizeof(float4), table, y));
+  Launch<kernels::LookUp>(stream(), RowGrid(rows, width, 1), 0, rows, width, tokens, first, count, table, y,
+                          width % kVector == 0 && Aligned(sizeof(float4), table, y));
 }
 
 void CudaDevice::EmbeddingBackward(std::int64_t rows, std::int64_t width, const std::int32_t* tokens,
@@ -72,9 +72,9 @@ void CudaDevice::EmbeddingBackward(std::int64_t rows, std::int64_t width, const 
   const Range range("embedding backward");
   if (rows == 0 || width == 0 || count == 0) return;
   const device::Buffer links = Workspace(static_cast<std::size_t>(rows) * sizeof(std::int32_t));
-  Launch<LinkRows>(stream(), FlatGrid(rows), 0, rows, tokens, links.i32());
-  Launch<AddChains>(stream(), RowGrid(rows, width, 1), 0, rows, width, tokens, links.i32(), first, count, d_y, d_table,
-                    width % kVector == 0 && Aligned(sizeof(float4), d_y, d_table));
+  Launch<kernels::LinkRows>(stream(), FlatGrid(rows), 0, rows, tokens, links.i32());
+  Launch<kernels::AddChains>(stream(), RowGrid(rows, width, 1), 0, rows, width, tokens, links.i32(), first, count, d_y,
+                             d_table, width % kVector == 0 && Aligned(sizeof(float4), d_y, d_table));
 }
 
 }  // namespace lockstep::backends::cuda

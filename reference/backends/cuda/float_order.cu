@@ -2,7 +2,7 @@
 #include "reference/backends/cuda/streams.cuh"
 
 namespace lockstep::backends::cuda {
-namespace {
+namespace kernels {
 
 constexpr int kLargest = 0x7fffffff;  // also the bits of a NaN
 
@@ -24,12 +24,14 @@ struct FromOrdered {
   }
 };
 
-}  // namespace
+}  // namespace kernels
 
-void ToOrderedIntegers(cudaStream_t stream, std::int64_t n, float* x) { OverStreams(stream, n, ToOrdered{}, {x}, {x}); }
+void ToOrderedIntegers(cudaStream_t stream, std::int64_t n, float* x) {
+  OverStreams(stream, n, kernels::ToOrdered{}, {x}, {x});
+}
 
 void FromOrderedIntegers(cudaStream_t stream, std::int64_t n, float* x) {
-  OverStreams(stream, n, FromOrdered{}, {x}, {x});
+  OverStreams(stream, n, kernels::FromOrdered{}, {x}, {x});
 }
 
 }  // namespace lockstep::backends::cuda

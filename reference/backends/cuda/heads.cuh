@@ -54,14 +54,4 @@ __global__ void __launch_bounds__(kBlock) SplitHeads(HeadRows order, const float
              [&](std::int64_t j) { StoreHead(row, j, width, Load4Of(x + r * width, j, width, aligned, 0), aligned); });
 }
 
-// for r, j: x[r][j] = heads[Place(r) + j];  reads and writes 4 bytes an element
-static __global__ void __launch_bounds__(kBlock)
-    MergeHeads(HeadRows order, const float* heads, float* x, bool aligned) {
-  const std::int64_t r = RowOfThread(), width = order.shape.width;
-  if (r >= order.rows()) return;
-  const float* const row = heads + order.Place(r);
-  ForVectors(width,
-             [&](std::int64_t j) { Store4Of(x + r * width, j, width, Load4Of(row, j, width, aligned, 0), aligned); });
-}
-
 }  // namespace lockstep::backends::cuda

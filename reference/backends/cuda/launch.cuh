@@ -1,12 +1,14 @@
 // The one way a kernel is launched: cudaLaunchKernelEx on a real GPU, the kernel engine on a virtual one.
 //
 //   Launch<Kernel>(stream, grid, shared_bytes, arguments...);
-// Nothing is launched for an empty grid, so that sizes of 0 need no care at the call.
+// Nothing is launched for an empty grid, so that sizes of 0 need no care at the call. A file's kernels are in namespace
+// `kernels` and not in one without a name, so that they are visible in its PTX under a name that does not change.
 #pragma once
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <string>
 
 #include "reference/backends/cuda/check.h"
 
@@ -29,12 +31,22 @@ inline Grid FlatGrid(std::int64_t n) {
   return {dim3(static_cast<unsigned>(Ceiling(n, block))), dim3(static_cast<unsigned>(block))};
 }
 
+// "kernels::Normalize", from what the compiler calls this function.
+template <auto kKernel>
+const char* NameOf() {
+  static const std::string name = [](std::string whole) {
+    const std::size_t begin = whole.find("kKernel = ");
+    return begin == std::string::npos ? whole : whole.substr(begin + 10, whole.find_last_of("];") - begin - 10);
+  }(__PRETTY_FUNCTION__);
+  return name.c_str();
+}
+
 template <auto kKernel, typename... Arguments>
 void Launch(cudaStream_t stream, const Grid& grid, std::size_t shared_bytes, Arguments... arguments) {
   if (grid.grid.x == 0 || grid.grid.y == 0) return;
 #ifdef LOCKSTEP_VIRTUAL_GPU
   const cudaError_t status =
-      virtual_gpu::Launch(stream, grid.grid, grid.block, shared_bytes, __PRETTY_FUNCTION__, kKernel, arguments...);
+      virtual_gpu::Launch(stream, grid.grid, grid.block, shared_bytes, NameOf<kKernel>(), kKernel, arguments...);
 #else
   cudaLaunchConfig_t config{};
   config.gridDim = grid.grid;
@@ -43,7 +55,7 @@ void Launch(cudaStream_t stream, const Grid& grid, std::size_t shared_bytes, Arg
   config.stream = stream;
   const cudaError_t status = cudaLaunchKernelEx(&config, kKernel, arguments...);
 #endif
-  CheckCuda(status, __PRETTY_FUNCTION__, __FILE__, __LINE__);
+  CheckCuda(status, NameOf<kKernel>(), __FILE__, __LINE__);
 }
 
 // This thread's number in the grid, of one-dimensional blocks.

@@ -5,7 +5,7 @@
 #include "reference/backends/cuda/row_groups.cuh"
 
 namespace lockstep::backends::cuda {
-namespace {
+namespace kernels {
 
 constexpr float kEpsilon = 1e-5f;
 constexpr std::int64_t kVectorsEach = 4;
@@ -93,14 +93,14 @@ struct WeightAndBias {
   }
 };
 
-}  // namespace
+}  // namespace kernels
 
 void CudaDevice::LayerNormForward(std::int64_t rows, std::int64_t width, const float* x, const float* weight,
                                   const float* bias, float* y, float* mean, float* rstd) {
   const Range range("layer norm forward");
   const bool aligned = width % kVector == 0 && Aligned(sizeof(float4), x, weight, bias, y);
-  Launch<Normalize>(stream(), RowGrid(rows, width, kVectorsEach), 0, rows, width, x, weight, bias, y, mean, rstd,
-                    aligned);
+  Launch<kernels::Normalize>(stream(), RowGrid(rows, width, kernels::kVectorsEach), 0, rows, width, x, weight, bias, y,
+                             mean, rstd, aligned);
 }
 
 void CudaDevice::LayerNormBackward(std::int64_t rows, std::int64_t width, const float* x, const float* weight,
@@ -108,10 +108,10 @@ void CudaDevice::LayerNormBackward(std::int64_t rows, std::int64_t width, const 
                                    bool accumulate_x, float* d_weight, float* d_bias) {
   const Range range("layer norm backward");
   const bool aligned = width % kVector == 0 && Aligned(sizeof(float4), x, weight, d_y, d_x);
-  const Given given{x, weight, mean, rstd, d_y};
-  Launch<NormalizeBackward>(stream(), RowGrid(rows, width, kVectorsEach), 0, rows, width, given, d_x, accumulate_x,
-                            aligned);
-  SumColumns(*this, stream(), rows, width, WeightAndBias{given, width}, {d_weight, d_bias});
+  const kernels::Given given{x, weight, mean, rstd, d_y};
+  Launch<kernels::NormalizeBackward>(stream(), RowGrid(rows, width, kernels::kVectorsEach), 0, rows, width, given, d_x,
+                                     accumulate_x, aligned);
+  SumColumns(*this, stream(), rows, width, kernels::WeightAndBias{given, width}, {d_weight, d_bias});
 }
 
 }  // namespace lockstep::backends::cuda

@@ -6,7 +6,7 @@
 #include "reference/backends/cuda/row_groups.cuh"
 
 namespace lockstep::backends::cuda {
-namespace {
+namespace kernels {
 
 constexpr std::int64_t kVectorsEach = 4;
 
@@ -102,40 +102,42 @@ __global__ void __launch_bounds__(kBlock)
   if (i < rows && threadIdx.x == 0) losses[i] = counts * (0.5f * squares);
 }
 
-}  // namespace
+}  // namespace kernels
 
 void CudaDevice::RowMax(std::int64_t rows, std::int64_t count, const float* logits, float* row_max) {
   const Range range("row max");
-  Launch<LargestOfRows>(stream(), RowGrid(rows, count, kVectorsEach), 0, rows, count, logits, row_max,
-                        count % kVector == 0 && Aligned(sizeof(float4), logits));
+  Launch<kernels::LargestOfRows>(stream(), RowGrid(rows, count, kernels::kVectorsEach), 0, rows, count, logits, row_max,
+                                 count % kVector == 0 && Aligned(sizeof(float4), logits));
 }
 
 void CudaDevice::RowSumExp(std::int64_t rows, std::int64_t count, std::int64_t first, const float* logits,
                            const float* row_max, const std::int32_t* targets, float* sum_exp, float* target_logit) {
   const Range range("row sum of exponentials");
-  Launch<SumExponentials>(stream(), RowGrid(rows, count, kVectorsEach), 0, rows, count, first, logits, row_max, targets,
-                          sum_exp, target_logit, count % kVector == 0 && Aligned(sizeof(float4), logits));
+  Launch<kernels::SumExponentials>(stream(), RowGrid(rows, count, kernels::kVectorsEach), 0, rows, count, first, logits,
+                                   row_max, targets, sum_exp, target_logit,
+                                   count % kVector == 0 && Aligned(sizeof(float4), logits));
 }
 
 void CudaDevice::CrossEntropyLoss(std::int64_t rows, const float* row_max, const float* sum_exp,
                                   const float* target_logit, const std::int32_t* targets, float* losses) {
   const Range range("cross-entropy");
-  Launch<Losses>(stream(), FlatGrid(rows), 0, rows, row_max, sum_exp, target_logit, targets, losses);
+  Launch<kernels::Losses>(stream(), FlatGrid(rows), 0, rows, row_max, sum_exp, target_logit, targets, losses);
 }
 
 void CudaDevice::CrossEntropyBackward(std::int64_t rows, std::int64_t count, std::int64_t first, float* logits,
                                       const float* row_max, const float* sum_exp, const std::int32_t* targets,
                                       float scale) {
   const Range range("cross-entropy backward");
-  Launch<LogitGradients>(stream(), RowGrid(rows, count, 1), 0, rows, count, first, logits, row_max, sum_exp, targets,
-                         scale, count % kVector == 0 && Aligned(sizeof(float4), logits));
+  Launch<kernels::LogitGradients>(stream(), RowGrid(rows, count, 1), 0, rows, count, first, logits, row_max, sum_exp,
+                                  targets, scale, count % kVector == 0 && Aligned(sizeof(float4), logits));
 }
 
 void CudaDevice::SquaredError(std::int64_t rows, std::int64_t width, const float* y, const float* target,
                               const float* valid, float scale, float* losses, float* d_y) {
   const Range range("squared error");
-  Launch<SquaredErrors>(stream(), RowGrid(rows, width, kVectorsEach), 0, rows, width, y, target, valid, scale, losses,
-                        d_y, width % kVector == 0 && Aligned(sizeof(float4), y, target, d_y));
+  Launch<kernels::SquaredErrors>(stream(), RowGrid(rows, width, kernels::kVectorsEach), 0, rows, width, y, target,
+                                 valid, scale, losses, d_y,
+                                 width % kVector == 0 && Aligned(sizeof(float4), y, target, d_y));
 }
 
 }  // namespace lockstep::backends::cuda

@@ -11,14 +11,9 @@
 #include "reference/backends/cuda/row_groups.cuh"
 
 namespace lockstep::backends::cuda {
-namespace {
+namespace kernels {
 
-using device::Element;
 using device::Epilogue;
-using device::Gemm;
-using device::Matrix;
-
-constexpr std::size_t kAlignment = 16;
 
 // for i, j: u = c[i][j] + bias[j]; before[i][j] = u; c[i][j] = activation(u)
 // reads 4 rows width bytes, writes as many, and again for `before`; an addition and an activation an element
@@ -50,6 +45,17 @@ __global__ void __launch_bounds__(kBlock)
     target[i * leading_target + j] = source == nullptr ? 0.0f : source[i * leading_source + j];
   }
 }
+
+}  // namespace kernels
+
+namespace {
+
+using device::Element;
+using device::Epilogue;
+using device::Gemm;
+using device::Matrix;
+
+constexpr std::size_t kAlignment = 16;
 
 void Check(const Gemm& gemm) {
   if (gemm.a.element != gemm.b.element) throw std::logic_error("Multiply: a and b are of different element types");
@@ -102,9 +108,10 @@ void CudaDevice::Multiply(const Gemm& gemm) {
     staged.bias = bias.f32();
   }
   if (gemm.before_activation != nullptr) staged.before_activation = before.f32();
-  if (gemm.accumulate) Launch<CopyRows>(stream(), rows, 0, gemm.m, gemm.n, gemm.c, leading_c, c.f32(), leading_c);
+  if (gemm.accumulate)
+    Launch<kernels::CopyRows>(stream(), rows, 0, gemm.m, gemm.n, gemm.c, leading_c, c.f32(), leading_c);
   MultiplyAligned(staged, leading_c);
-  Launch<CopyRows>(stream(), rows, 0, gemm.m, gemm.n, c.f32(), leading_c, gemm.c, leading_c);
+  Launch<kernels::CopyRows>(stream(), rows, 0, gemm.m, gemm.n, c.f32(), leading_c, gemm.c, leading_c);
   if (gemm.before_activation != nullptr) Copy(gemm.before_activation, before.data(), before.bytes());
 }
 
@@ -119,7 +126,7 @@ void CudaDevice::MultiplyAligned(const Gemm& gemm, std::int64_t leading_c) {
   if (gemm.k == 0) {
     const float* const nothing = nullptr;
     if (!gemm.accumulate) {
-      Launch<CopyRows>(stream(), rows, 0, gemm.m, gemm.n, nothing, leading_c, gemm.c, leading_c);
+      Launch<kernels::CopyRows>(stream(), rows, 0, gemm.m, gemm.n, nothing, leading_c, gemm.c, leading_c);
     }
   } else {
     const device::Buffer workspace = Workspace(products_.workspace_bytes());
@@ -133,8 +140,8 @@ void CudaDevice::MultiplyAligned(const Gemm& gemm, std::int64_t leading_c) {
   }
   const bool aligned = gemm.n % kVector == 0 && leading_c % kVector == 0;
   const auto finish = [&]<Epilogue kEpilogue>() {
-    Launch<Finish<kEpilogue>>(stream(), rows, 0, gemm.m, gemm.n, gemm.bias, gemm.c, leading_c, gemm.before_activation,
-                              aligned);
+    Launch<kernels::Finish<kEpilogue>>(stream(), rows, 0, gemm.m, gemm.n, gemm.bias, gemm.c, leading_c,
+                                       gemm.before_activation, aligned);
   };
   if (gemm.epilogue == Epilogue::kBias) finish.template operator()<Epilogue::kBias>();
   if (gemm.epilogue == Epilogue::kBiasRelu) finish.template operator()<Epilogue::kBiasRelu>();

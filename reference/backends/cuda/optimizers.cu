@@ -6,7 +6,7 @@
 #include "reference/backends/cuda/streams.cuh"
 
 namespace lockstep::backends::cuda {
-namespace {
+namespace kernels {
 
 // g' = g + weight_decay p;  p -= rate g';  4 operations
 struct Sgd {
@@ -42,24 +42,24 @@ struct AdamW {
   }
 };
 
-}  // namespace
+}  // namespace kernels
 
 void CudaDevice::SgdStep(std::int64_t n, float rate, float weight_decay, const float* g, float* p) {
   const Range range("sgd");
-  OverStreams(stream(), n, Sgd{rate, weight_decay}, {g, p}, {p});
+  OverStreams(stream(), n, kernels::Sgd{rate, weight_decay}, {g, p}, {p});
 }
 
 void CudaDevice::MomentumStep(std::int64_t n, float rate, float momentum, float weight_decay, const float* g, float* v,
                               float* p) {
   const Range range("momentum");
-  OverStreams(stream(), n, Momentum{rate, momentum, weight_decay}, {g, v, p}, {v, p});
+  OverStreams(stream(), n, kernels::Momentum{rate, momentum, weight_decay}, {g, v, p}, {v, p});
 }
 
 void CudaDevice::AdamWStep(std::int64_t n, float rate, float beta1, float beta2, float epsilon, float weight_decay,
                            float correction1, float correction2, const float* g, float* m, float* v, float* p) {
   const Range range("adamw");
-  OverStreams(stream(), n, AdamW{rate, beta1, beta2, epsilon, weight_decay, correction1, correction2}, {g, m, v, p},
-              {m, v, p});
+  OverStreams(stream(), n, kernels::AdamW{rate, beta1, beta2, epsilon, weight_decay, correction1, correction2},
+              {g, m, v, p}, {m, v, p});
 }
 
 }  // namespace lockstep::backends::cuda

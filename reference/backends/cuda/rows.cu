@@ -6,7 +6,7 @@
 #include "reference/backends/cuda/row_groups.cuh"
 
 namespace lockstep::backends::cuda {
-namespace {
+namespace kernels {
 
 // for i, j: x[i][j] += bias[j];  reads and writes 4 rows width bytes each, rows width additions
 __global__ void __launch_bounds__(kBlock)
@@ -46,24 +46,25 @@ struct Itself {
   __device__ void operator()(std::int64_t i, std::int64_t j, float (&terms)[1]) const { terms[0] = d_y[i * width + j]; }
 };
 
-}  // namespace
+}  // namespace kernels
 
 void CudaDevice::BiasBackward(std::int64_t rows, std::int64_t width, const float* d_y, float* d_bias) {
   const Range range("bias backward");
-  SumColumns(*this, stream(), rows, width, Itself{d_y, width}, {d_bias});
+  SumColumns(*this, stream(), rows, width, kernels::Itself{d_y, width}, {d_bias});
 }
 
 void CudaDevice::AddBias(std::int64_t rows, std::int64_t width, const float* bias, float* x) {
   const Grid grid = RowGrid(rows, width, 1);
-  Launch<AddToRows>(stream(), grid, 0, rows, width, bias, x, width % kVector == 0 && Aligned(sizeof(float4), bias, x));
+  Launch<kernels::AddToRows>(stream(), grid, 0, rows, width, bias, x,
+                             width % kVector == 0 && Aligned(sizeof(float4), bias, x));
 }
 
 void CudaDevice::Dropout(std::int64_t rows, std::int64_t width, float probability, const std::uint64_t* row_keys,
                          const float* x, float* y) {
   const Range range("dropout");
   const Grid grid = RowGrid(rows, width, 1);
-  Launch<DropFromRows>(stream(), grid, 0, rows, width, probability, row_keys, x, y,
-                       width % kVector == 0 && Aligned(sizeof(float4), x, y));
+  Launch<kernels::DropFromRows>(stream(), grid, 0, rows, width, probability, row_keys, x, y,
+                                width % kVector == 0 && Aligned(sizeof(float4), x, y));
 }
 
 }  // namespace lockstep::backends::cuda

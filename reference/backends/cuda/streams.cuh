@@ -23,8 +23,7 @@ __global__ void __launch_bounds__(kBlock)
     Elementwise(std::int64_t n, Function function, Streams<kInputs, kOutputs> streams, bool aligned) {
   const std::int64_t begin = GlobalThread() * kVector;
   if (begin >= n) return;
-  float in[kVector][kInputs], out[kVector][kOutputs];  // unrolled: registers
-#pragma unroll
+  float in[kVector][kInputs], out[kVector][kOutputs];  // in registers: the loops unroll, as ci/cuda holds them to
   for (int s = 0; s < kInputs; ++s) {
     const float4 four = Load4Of(streams.in[s], begin, n, aligned, 0.0f);
     in[0][s] = four.x;
@@ -32,9 +31,7 @@ __global__ void __launch_bounds__(kBlock)
     in[2][s] = four.z;
     in[3][s] = four.w;
   }
-#pragma unroll
   for (int c = 0; c < kVector; ++c) function(in[c], out[c]);
-#pragma unroll
   for (int s = 0; s < kOutputs; ++s) {
     Store4Of(streams.out[s], begin, n, make_float4(out[0][s], out[1][s], out[2][s], out[3][s]), aligned);
   }
@@ -45,8 +42,14 @@ void OverStreams(cudaStream_t stream, std::int64_t n, const Function& function, 
                  float* const (&out)[kOutputs]) {
   Streams<kInputs, kOutputs> streams{};
   bool aligned = true;
-  for (int s = 0; s < kInputs; ++s) aligned = aligned && Aligned(sizeof(float4), streams.in[s] = in[s]);
-  for (int s = 0; s < kOutputs; ++s) aligned = aligned && Aligned(sizeof(float4), streams.out[s] = out[s]);
+  for (int s = 0; s < kInputs; ++s) {
+    streams.in[s] = in[s];
+    aligned = aligned && Aligned(sizeof(float4), in[s]);
+  }
+  for (int s = 0; s < kOutputs; ++s) {
+    streams.out[s] = out[s];
+    aligned = aligned && Aligned(sizeof(float4), out[s]);
+  }
   Launch<Elementwise<Function, kInputs, kOutputs>>(stream, FlatGrid(Ceiling(n, kVector)), 0, n, function, streams,
                                                    aligned);
 }

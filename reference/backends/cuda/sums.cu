@@ -6,7 +6,7 @@
 #include "reference/backends/cuda/row_groups.cuh"
 
 namespace lockstep::backends::cuda {
-namespace {
+namespace kernels {
 
 constexpr std::int64_t kPart = 4096;  // elements that one warp adds
 
@@ -30,15 +30,19 @@ __global__ void __launch_bounds__(kBlock) PartialSums(std::int64_t n, const floa
   if (begin < n && threadIdx.x == 0) parts[part] = sum;
 }
 
+}  // namespace kernels
+
+namespace {
+
 // One warp a part; n below a part's size takes fewer lanes, which n alone decides.
 template <bool kSquares>
 double SumOnHost(CudaDevice& device, cudaStream_t stream, std::int64_t n, const float* x) {
   if (n == 0) return 0;
-  std::vector<double> parts(static_cast<std::size_t>(Ceiling(n, kPart)));
+  std::vector<double> parts(static_cast<std::size_t>(Ceiling(n, kernels::kPart)));
   const std::size_t bytes = parts.size() * sizeof(double);
   const device::Buffer on_device = device.Allocate(bytes, device::Category::kWorkspace);
-  const Grid grid = RowGrid(static_cast<std::int64_t>(parts.size()), n < kPart ? n : kPart, 16);
-  Launch<PartialSums<kSquares>>(stream, grid, 0, n, x, on_device.f64(), Aligned(sizeof(float4), x));
+  const Grid grid = RowGrid(static_cast<std::int64_t>(parts.size()), n < kernels::kPart ? n : kernels::kPart, 16);
+  Launch<kernels::PartialSums<kSquares>>(stream, grid, 0, n, x, on_device.f64(), Aligned(sizeof(float4), x));
   device.ToHost(parts.data(), on_device.data(), bytes);
   double sum = 0;
   for (const double part : parts) sum += part;

@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "reference/virtual_gpu/engine/block_runner.h"
+#include "reference/virtual_gpu/engine/sanitizers.h"
 
 namespace lockstep::virtual_gpu {
 namespace {
@@ -76,25 +77,25 @@ const char* FileName(Site site) {
 
 }  // namespace lockstep::virtual_gpu
 
-// Sanitizers call these before they report; they know the source line, we know whose it is.
+// Sanitizers call these before or after they report; they know the source line, we know whose it is.
 extern "C" {
 #ifdef LOCKSTEP_VIRTUAL_GPU_ASAN
 void __asan_on_error() {
   if (lockstep::virtual_gpu::BlockRunner::Current() != nullptr) {
-    lockstep::virtual_gpu::SayStanding("AddressSanitizer reports");
+    lockstep::virtual_gpu::SayStanding("in the report of AddressSanitizer");
   }
 }
 #endif
 #ifdef LOCKSTEP_VIRTUAL_GPU_TSAN
 void __tsan_on_report(void*) {
   if (lockstep::virtual_gpu::BlockRunner::Current() != nullptr) {
-    lockstep::virtual_gpu::SayStanding("ThreadSanitizer reports");
+    lockstep::virtual_gpu::SayStanding("in the report of ThreadSanitizer");
   }
 }
 #endif
 void __ubsan_on_report() {
   if (lockstep::virtual_gpu::BlockRunner::Current() != nullptr) {
-    lockstep::virtual_gpu::SayStanding("UndefinedBehaviorSanitizer reports");
+    lockstep::virtual_gpu::SayStanding("in the report of UndefinedBehaviorSanitizer");
   }
 }
 }

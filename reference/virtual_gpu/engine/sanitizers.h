@@ -40,6 +40,12 @@ inline void Unpoison(const void*, std::size_t) {}
 #ifdef LOCKSTEP_VIRTUAL_GPU_TSAN
 inline constexpr bool kThreadSanitizer = true;
 
+#ifdef LOCKSTEP_VIRTUAL_GPU_TSAN_OWN
+inline constexpr bool kLookAtOurselves = true;  // the build that looks for races of the runtime itself
+#else
+inline constexpr bool kLookAtOurselves = false;
+#endif
+
 // How many OwnAffairs this OS thread is in.
 inline thread_local constinit int own_affairs = 0;
 
@@ -59,13 +65,13 @@ inline void Acquire(void* where) {
 class OwnAffairs {
  public:
   OwnAffairs() {
-    if (own_affairs++ > 0) return;
+    if (kLookAtOurselves || own_affairs++ > 0) return;
     AnnotateIgnoreSyncBegin(__FILE__, __LINE__);
     AnnotateIgnoreReadsBegin(__FILE__, __LINE__);
     AnnotateIgnoreWritesBegin(__FILE__, __LINE__);
   }
   ~OwnAffairs() {
-    if (--own_affairs > 0) return;
+    if (kLookAtOurselves || --own_affairs > 0) return;
     AnnotateIgnoreWritesEnd(__FILE__, __LINE__);
     AnnotateIgnoreReadsEnd(__FILE__, __LINE__);
     AnnotateIgnoreSyncEnd(__FILE__, __LINE__);

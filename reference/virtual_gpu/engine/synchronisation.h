@@ -110,4 +110,6 @@ LOCKSTEP_WARP_REDUCTION(__reduce_or_sync, unsigned, kOr);
 LOCKSTEP_WARP_REDUCTION(__reduce_xor_sync, unsigned, kXor);
 #undef LOCKSTEP_WARP_REDUCTION
 
-inline void __trap() { lockstep::virtual_gpu::Trap("__trap()", lockstep::virtual_gpu::Here()); }
+inline void __trap(lockstep::virtual_gpu::Site site = lockstep::virtual_gpu::Here()) {
+  lockstep::virtual_gpu::Trap("__trap()", site);
+}

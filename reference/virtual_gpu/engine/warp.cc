@@ -4,6 +4,7 @@
 #include <bit>
 
 #include "reference/virtual_gpu/engine/report.h"
+#include "reference/virtual_gpu/engine/thread_index.h"
 
 namespace lockstep::virtual_gpu {
 namespace {
@@ -73,6 +74,7 @@ void Meeting::Conclude() {
       if ((mask & Bit(lane)) == 0) continue;
       const unsigned source = sources[lane];
       if ((mask & Bit(source)) == 0) {
+        threadIdx = lanes[lane]->index;  // the reader is to be named, not the last to arrive
         DieStanding("lane %u reads lane %u in a shuffle (%s:%d), and that lane is absent: the lanes here are 0x%08x",
                     lane, source, FileName(site), site.line, mask);
       }
