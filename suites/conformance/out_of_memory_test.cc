@@ -2,11 +2,9 @@
 // behind.
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <fstream>
 #include <iterator>
 
-#include "harness/protocol/files.h"
 #include "suites/conformance/lockstep_command.h"
 
 namespace lockstep::conformance {
@@ -32,18 +30,6 @@ steps = 2
 seed = 1
 )";
 
-// A variable of the environment for as long as the object lives.
-class Variable {
- public:
-  Variable(const char* name, const char* value) : name_(name) { ::setenv(name, value, 1); }
-  ~Variable() { ::unsetenv(name_); }
-  Variable(const Variable&) = delete;
-  Variable& operator=(const Variable&) = delete;
-
- private:
-  const char* name_;
-};
-
 // Command lines of living processes that name `folder`.
 std::vector<std::string> ProcessesOf(const fs::path& folder) {
   std::vector<std::string> found;
@@ -53,16 +39,6 @@ std::vector<std::string> ProcessesOf(const fs::path& folder) {
     if (line.find(folder.string()) != std::string::npos) found.push_back(line.c_str());
   }
   return found;
-}
-
-// By what a rank has said before it ended.
-bool OnVirtualDevices(const fs::path& folder) {
-  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
-    if (entry.path().filename() != "hello.json") continue;
-    return protocol::ReadJson(entry.path()).at("device").at("kind") == "virtual";
-  }
-  ADD_FAILURE() << "no rank has said hello";
-  return false;
 }
 
 // trainer, variable that caps the memory of each rank's device at 64 MiB
