@@ -126,7 +126,7 @@ TEST(PipelineVerifier, NamesLongCyclesWithoutFlooding) {
 
 TEST(PipelineVerifier, RefusesWhatIsNotThere) {
   EXPECT_EQ(FirstProblem(FromLines(2, 2, {"0F0,0F1,0B0,0B1", "1F0,1B0"})),
-            "stage 1, micro-batch 1: the forward, 1F1, is never computed");
+            "rank 0, position 1, 0F1: the forward of its micro-batch on stage 1, 1F1, is never computed");
   EXPECT_EQ(FirstProblem(FromLines(1, 2, {"0F0,0B0,0F1"})),
             "rank 0, position 2, 0F1: its backward, 0B1, is never computed");
   EXPECT_EQ(FirstProblem(FromLines(1, 1, {"0F0,0W0"})),
@@ -140,7 +140,7 @@ TEST(PipelineVerifier, RefusesWhatIsNotThere) {
 
 TEST(PipelineVerifier, IsNotImpressedByLargeNumbers) {
   EXPECT_THAT(FirstProblem(FromLines(1, std::int64_t{1} << 60, {"0F0,0B0"})),
-              HasSubstr("stage 0, micro-batch 1: the forward, 0F1, is never computed"));
+              HasSubstr("micro-batch 1: the forward, 0F1, is never computed"));
   EXPECT_THAT(FirstProblem(FromLines(std::int64_t{1} << 60, 1, {"0F0,0B0"})), HasSubstr("stages, and fewer actions"));
 }
 
