@@ -1,5 +1,6 @@
 #include "harness/cli/terminal.h"
 
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <cmath>
@@ -9,12 +10,21 @@ namespace lockstep::cli {
 namespace {
 
 constexpr double kLineSeconds = 2;  // between lines where they can't be rewritten
+constexpr std::int64_t kColumns = 120;
 
 }  // namespace
 
 bool IsTerminal(std::FILE* stream) { return isatty(fileno(stream)) != 0; }
 
 bool WantsColor(std::FILE* stream) { return IsTerminal(stream) && std::getenv("NO_COLOR") == nullptr; }
+
+std::int64_t Columns(std::FILE* stream) {
+  winsize size{};
+  if (ioctl(fileno(stream), TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
+  const char* said = std::getenv("COLUMNS");
+  const long columns = said == nullptr ? 0 : std::strtol(said, nullptr, 10);
+  return columns >= 20 ? columns : kColumns;
+}
 
 void LiveLine::Show(const std::string& text) {
   const auto now = std::chrono::steady_clock::now();

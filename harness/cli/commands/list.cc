@@ -90,7 +90,10 @@ json Trainers(const Arguments&) {
 json Schedules(const Arguments&) {
   json rows = json::array();
   for (const schedule::Generator* each : schedule::AllGenerators()) {
-    rows.push_back({{"name", each->name}, {"sentence", each->sentence}, {"max_chunks", each->max_chunks}});
+    rows.push_back({{"name", each->name},
+                    {"sentence", each->sentence},
+                    {"min_chunks", each->min_chunks},
+                    {"max_chunks", each->max_chunks}});
   }
   return rows;
 }
