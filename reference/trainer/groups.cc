@@ -1,6 +1,5 @@
 #include "reference/trainer/groups.h"
 
-#include <algorithm>
 #include <chrono>
 #include <string>
 #include <utility>
@@ -90,72 +89,28 @@ std::unique_ptr<Communicator> Timed(std::unique_ptr<Communicator> inner, IdleClo
   return std::make_unique<TimedCommunicator>(std::move(inner), clock);
 }
 
-namespace {
-
-// Makes groups of the world; every rank makes the same ones in the same order.
-class Splitter {
- public:
-  Splitter(Communicator& world, const protocol::Plan& plan, Seams& seams, IdleClock& clock)
-      : world_(world), plan_(plan), at_(plan.At(world.Rank())), seams_(seams), clock_(clock) {}
-
-  std::unique_ptr<Communicator> Split(GroupKind kind, std::int64_t color, std::int64_t key) {
-    auto group = world_.Split(static_cast<int>(color), static_cast<int>(key));
-    return Timed(seams_.WrapCommunicator(kind, std::move(group), plan_, at_), clock_);
-  }
-
-  // This rank's links, of its column of the plan.
-  std::vector<std::unique_ptr<Communicator>> SplitLinks(const std::vector<Link>& links) {
-    std::vector<std::unique_ptr<Communicator>> groups(links.size());
-    const auto count = static_cast<std::int64_t>(links.size());
-    for (const std::vector<std::size_t>& round : DisjointRounds(links)) {
-      const auto mine = std::find_if(round.begin(), round.end(), [&](std::size_t i) {
-        return links[i].from == at_.pipeline || links[i].to == at_.pipeline;
-      });
-      if (mine == round.end()) {
-        world_.Split(static_cast<int>(Columns() * count + world_.Rank()), 0);  // alone, so as to take part
-        continue;
-      }
-      const Link& link = links[*mine];
-      const std::int64_t color = Column() * count + static_cast<std::int64_t>(*mine);
-      groups[*mine] = Split(link.backward ? GroupKind::kBackwardLink : GroupKind::kForwardLink, color,
-                            link.from == at_.pipeline ? kLinkSource : kLinkTarget);
-    }
-    return groups;
-  }
-
-  std::int64_t Column() const { return at_.data * plan_.tensor + at_.tensor; }  // the same on all pipeline ranks
-  std::int64_t Columns() const { return plan_.data * plan_.tensor; }
-
- private:
-  Communicator& world_;
-  const protocol::Plan& plan_;
-  protocol::Coordinates at_;
-  Seams& seams_;
-  IdleClock& clock_;
-};
-
-}  // namespace
-
 Groups MakeGroups(Communicator& world, const protocol::Plan& plan, const Wiring& wiring, bool tied, Seams& seams,
                   IdleClock& clock) {
   const protocol::Coordinates at = plan.At(world.Rank());
-  Splitter splitter(world, plan, seams, clock);
   const auto split = [&](GroupKind kind, std::int64_t color, std::int64_t key) {
-    return splitter.Split(kind, color, key);
+    auto group = world.Split(static_cast<int>(color), static_cast<int>(key));
+    return Timed(seams.WrapCommunicator(kind, std::move(group), plan, at), clock);
   };
-  const std::int64_t column = splitter.Column(), columns = splitter.Columns();
+  const std::int64_t column = at.data * plan.tensor + at.tensor;  // the same on all pipeline ranks
+  const std::int64_t columns = plan.data * plan.tensor;
   // A rank that holds both ends adds their gradients by itself.
   const bool tied_across = tied && wiring.StandsOn(0, at.pipeline) != wiring.StandsOn(wiring.stages() - 1, at.pipeline);
+  const std::vector<std::int64_t> stages = wiring.StagesOn(at.pipeline);
+  const std::int64_t first = stages.empty() ? at.pipeline : wiring.RanksOf(stages.front()).front();
   Groups groups;
   groups.world = split(GroupKind::kWorld, 0, world.Rank());
   groups.data = split(GroupKind::kData, at.pipeline * plan.tensor + at.tensor, at.data);
   groups.tensor = split(GroupKind::kTensor, at.pipeline * plan.data + at.data, at.tensor);
   groups.pipeline = split(GroupKind::kPipeline, column, at.pipeline);
+  groups.forward = split(GroupKind::kForwardLink, column, at.pipeline);
+  groups.backward = split(GroupKind::kBackwardLink, column, at.pipeline);
   groups.tied = split(GroupKind::kTied, tied_across ? column : columns + world.Rank(), at.pipeline);
-  const std::vector<std::int64_t> stages = wiring.StagesOn(at.pipeline);
-  const std::int64_t first = stages.empty() ? at.pipeline : wiring.RanksOf(stages.front()).front();
   groups.mirror = split(GroupKind::kMirror, column * plan.pipeline + first, at.pipeline);
-  groups.links = splitter.SplitLinks(wiring.links());
   return groups;
 }
 

@@ -10,14 +10,12 @@ Transfers::Transfers(const RankContext& context, const std::vector<Stage>& stage
     : context_(context), stages_(stages) {
   const std::vector<Link>& links = context.wiring.links();
   for (std::size_t i = 0; i < links.size(); ++i) {
-    device::Communicator* group = context.groups.links[i].get();
-    if (links[i].from == context.at.pipeline) outgoing_[{links[i].to, links[i].backward}] = group;
     if (links[i].to != context.at.pipeline) continue;
     for (std::size_t position = 0; position < links[i].messages.size(); ++position) {
       const LinkMessage& message = links[i].messages[position];
       places_[{message.target, message.micro_batch, links[i].backward}] = {incoming_.size(), position};
     }
-    incoming_.push_back({.link = &links[i], .group = group, .posted = 0});
+    incoming_.push_back({.link = &links[i], .posted = 0});
   }
 }
 
@@ -49,8 +47,8 @@ void Transfers::Post(Incoming& incoming) {
   Message message{.need = need,
                   .payload = NewActivations(context_.device, rows, width, device::Category::kCommunication),
                   .work = nullptr};
-  message.work = incoming.group->Receive(message.payload.size(), message.payload.data(), kLinkSource,
-                                         EdgeOf(expected.source, need));
+  message.work = GroupOf(need).Receive(message.payload.size(), message.payload.data(),
+                                       static_cast<int>(incoming.link->from), EdgeOf(expected.source, need));
   arriving_.insert_or_assign(need, std::move(message));
 }
 
@@ -77,8 +75,8 @@ void Transfers::Pass(std::int64_t source, const Need& target, Activations payloa
     return;
   }
   if (message.payload.size() == 0 || rank < 0) return;
-  message.work = outgoing_.at({rank, target.backward})
-                     ->Send(message.payload.size(), message.payload.data(), kLinkTarget, EdgeOf(source, target));
+  message.work = GroupOf(target).Send(message.payload.size(), message.payload.data(), static_cast<int>(rank),
+                                      EdgeOf(source, target));
   sent_.push_back(std::move(message));
 }
 

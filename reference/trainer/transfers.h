@@ -1,9 +1,9 @@
 // The messages between stages in one step: receives posted early, results passed on, buffers held until they have left.
 //
 // Cannot deadlock under any schedule that can be run at all: a receive is posted together with all that its link
-// carries before it, in the order of the sender's line; links are independent of each other; sends never block. Two
-// stages on one rank hand over without a message, and nothing is sent where a micro-batch has no rows. Each message
-// carries its edge, so that a crossed wire is an error and not a wrong gradient.
+// carries before it, in the order of the sender's line; messages of different pairs of ranks are independent of each
+// other; sends never block. Two stages on one rank hand over without a message, and nothing is sent where a micro-batch
+// has no rows. Each message carries its edge, so that a crossed wire is an error and not a wrong gradient.
 #pragma once
 
 #include <deque>
@@ -43,7 +43,6 @@ class Transfers {
  private:
   struct Incoming {
     const Link* link = nullptr;
-    device::Communicator* group = nullptr;
     std::size_t posted = 0;
   };
   struct Message {
@@ -59,6 +58,9 @@ class Transfers {
   const MicroBatch& BatchOf(const Need& need) const {
     return (*micro_batches_)[static_cast<std::size_t>(need.micro_batch)];
   }
+  device::Communicator& GroupOf(const Need& need) const {
+    return need.backward ? *context_.groups.backward : *context_.groups.forward;
+  }
   device::Edge EdgeOf(std::int64_t source, const Need& need) const;
   void Post(Incoming& incoming);
 
@@ -66,8 +68,7 @@ class Transfers {
   const std::vector<Stage>& stages_;
   const std::vector<MicroBatch>* micro_batches_ = nullptr;
   std::vector<Incoming> incoming_;
-  std::map<Need, Place> places_;                                             // of what comes by a link
-  std::map<std::pair<std::int64_t, bool>, device::Communicator*> outgoing_;  // (pipeline rank, backward)
+  std::map<Need, Place> places_;  // of what comes by a link
   std::map<Need, Message> arriving_;
   std::deque<Message> sent_;
 };

@@ -59,20 +59,4 @@ void Wiring::AddMessage(const Action& action, std::int64_t from) {
   link->messages.push_back({.source = action.stage, .target = target, .micro_batch = action.micro_batch});
 }
 
-std::vector<std::vector<std::size_t>> DisjointRounds(const std::vector<Link>& links) {
-  std::vector<std::vector<std::size_t>> rounds;
-  std::vector<std::set<std::int64_t>> used;
-  for (std::size_t i = 0; i < links.size(); ++i) {
-    std::size_t round = 0;
-    while (round < used.size() && (used[round].contains(links[i].from) || used[round].contains(links[i].to))) ++round;
-    if (round == used.size()) {
-      used.emplace_back();
-      rounds.emplace_back();
-    }
-    used[round].insert({links[i].from, links[i].to});
-    rounds[round].push_back(i);
-  }
-  return rounds;
-}
-
 }  // namespace lockstep::trainer

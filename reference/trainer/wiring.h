@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <map>
 #include <set>
+#include <utility>
 #include <vector>
 
 #include "harness/protocol/schedule.h"
@@ -50,8 +51,5 @@ class Wiring {
   std::set<std::pair<std::int64_t, std::int64_t>> standing_;               // (stage, rank)
   std::vector<Link> links_;
 };
-
-// Links in groups of which none uses a rank twice: what can be set up at once. Indices into `links`.
-std::vector<std::vector<std::size_t>> DisjointRounds(const std::vector<Link>& links);
 
 }  // namespace lockstep::trainer

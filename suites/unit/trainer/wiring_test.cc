@@ -9,7 +9,6 @@ namespace lockstep::trainer::testing {
 namespace {
 
 using ::testing::ElementsAre;
-using ::testing::SizeIs;
 
 protocol::Schedule Written(std::int64_t stages, std::int64_t micro_batches, const std::vector<std::string>& lines,
                            const std::vector<std::vector<std::int64_t>>& placement = {}) {
@@ -53,21 +52,6 @@ TEST(Wiring, FollowsEachMicroBatchWhereAStageStandsTwice) {
   EXPECT_EQ(wiring.RankOf(1, 1), 0);
   EXPECT_THAT(wiring.RanksOf(0), ElementsAre(0, 1));
   EXPECT_THAT(Texts(wiring), ElementsAre("0 to 1: 0>1/0", "1 to 0: 0>1/1", "0 back to 1: 1>0/1", "1 back to 0: 1>0/0"));
-}
-
-TEST(Wiring, SetsUpARingWithoutUsingARankTwiceAtOnce) {
-  const Wiring wiring(Written(6, 1, {"0F0,3F0,3B0,0B0", "1F0,4F0,4B0,1B0", "2F0,5F0,5B0,2B0"}));
-  ASSERT_THAT(wiring.links(), SizeIs(6));  // three hops each way
-  std::size_t set_up = 0;
-  for (const auto& round : DisjointRounds(wiring.links())) {
-    std::set<std::int64_t> used;
-    for (const std::size_t i : round) {
-      EXPECT_TRUE(used.insert(wiring.links()[i].from).second);
-      EXPECT_TRUE(used.insert(wiring.links()[i].to).second);
-    }
-    set_up += round.size();
-  }
-  EXPECT_EQ(set_up, wiring.links().size());
 }
 
 }  // namespace
