@@ -86,6 +86,16 @@ std::vector<std::vector<std::int64_t>> PlacementOf(const Schedule& schedule) {
   return placement;
 }
 
+std::vector<std::int64_t> RanksOfStage(const Schedule& schedule, std::int64_t stage) {
+  std::vector<std::int64_t> ranks;
+  const auto placement = PlacementOf(schedule);
+  for (std::size_t rank = 0; rank < placement.size(); ++rank) {
+    const std::vector<std::int64_t>& held = placement[rank];
+    if (std::find(held.begin(), held.end(), stage) != held.end()) ranks.push_back(static_cast<std::int64_t>(rank));
+  }
+  return ranks;
+}
+
 bool IsOfMicroBatch(ActionKind kind) { return RowOf(kind).of_micro_batch; }
 
 std::string ToString(const Action& action) {

@@ -53,6 +53,8 @@ struct Schedule {
 
 // The placement, spelt out where it is empty: the stages of each pipeline rank.
 std::vector<std::vector<std::int64_t>> PlacementOf(const Schedule& schedule);
+// Pipeline ranks that hold a stage, ascending.
+std::vector<std::int64_t> RanksOfStage(const Schedule& schedule, std::int64_t stage);
 
 bool IsOfMicroBatch(ActionKind kind);                                   // false for what concerns a whole stage
 std::string ToString(const Action& action);                             // "2F0", "1SEND_F3", "0UNSHARD"
