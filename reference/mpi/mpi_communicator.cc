@@ -36,9 +36,12 @@ MpiCommunicator::MpiCommunicator(std::shared_ptr<MessageEngine> engine, std::vec
     throw device::CommunicationError("more groups than MPI has tags");
 }
 
+std::string MpiCommunicator::GroupName() const {
+  return "group " + std::to_string(id_) + " of " + std::to_string(Size()) + " ranks";
+}
+
 std::string MpiCommunicator::Name(const std::string& what) const {
-  return "rank " + std::to_string(engine_->rank()) + ": " + what + " in group " + std::to_string(id_) + " of " +
-         std::to_string(Size()) + " ranks";
+  return "rank " + std::to_string(engine_->rank()) + ": " + what + " in " + GroupName();
 }
 
 std::shared_ptr<Operation> MpiCommunicator::New(const std::string& what) const {

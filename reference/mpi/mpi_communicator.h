@@ -46,6 +46,7 @@ class MpiCommunicator final : public device::Communicator {
   std::unique_ptr<MpiCommunicator> SplitGroup(int color, int key);  // Split
   // GatherOnHost with a deadline of its own: who does not answer within it is named by the error.
   std::vector<std::string> RollCall(const std::string& mine, std::chrono::milliseconds deadline);
+  std::string GroupName() const;                    // "group 5 of 2 ranks"
   std::string Name(const std::string& what) const;  // "rank 0: all-reduce of 3 elements in group 5 of 2 ranks"
   int World(int member) const { return members_[static_cast<std::size_t>(member)]; }
 

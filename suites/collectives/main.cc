@@ -20,13 +20,16 @@ std::unique_ptr<device::Communicator> world;
 std::unique_ptr<device::Device> opened_device;
 
 class Failures final : public ::testing::EmptyTestEventListener {
+  void OnTestStart(const ::testing::TestInfo& test) override {
+    name_ = std::string(test.test_suite_name()) + "." + test.name();
+  }
   void OnTestPartResult(const ::testing::TestPartResult& result) override {
     if (!result.failed()) return;
-    const auto* const test = ::testing::UnitTest::GetInstance()->current_test_info();
-    std::fprintf(stderr, "rank %d: %s.%s: %s:%d: %s\n", world->Rank(), test != nullptr ? test->test_suite_name() : "?",
-                 test != nullptr ? test->name() : "?", result.file_name() != nullptr ? result.file_name() : "?",
-                 result.line_number(), result.message());
+    std::fprintf(stderr, "rank %d: %s: %s:%d: %s\n", world->Rank(), name_.c_str(),
+                 result.file_name() != nullptr ? result.file_name() : "?", result.line_number(), result.message());
   }
+
+  std::string name_;
 };
 
 float Value(int rank, std::int64_t i) { return static_cast<float>((i * 7 + rank * 13) % 101 - 50); }

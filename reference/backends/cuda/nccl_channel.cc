@@ -118,10 +118,7 @@ void NcclChannel::Run() {
   bool overdue = false;
   try {
     CUDA_CHECK(cudaSetDevice(engine_.runtime().ordinal()));
-    while (const auto work = Next()) {
-      if (comm_ == nullptr) Connect();
-      Enqueue(*work);
-    }
+    while (const auto work = Next()) Enqueue(*work);
     Disconnect();
     return;
   } catch (const GivenUp&) {
@@ -142,7 +139,8 @@ void NcclChannel::Run() {
   if (comm_ != nullptr) ncclCommAbort(comm_);
 }
 
-void NcclChannel::Connect() {
+// For the channel's first operation, which names what goes wrong.
+void NcclChannel::Connect(const std::string& operation) {
   float* const words = engine_.NewWords();
   ncclUniqueId id;
   if (members_.rank == 0) {
@@ -153,13 +151,17 @@ void NcclChannel::Connect() {
   for (Patience patience; !shared->Done(); patience.Rest()) {
     if (Aborting()) throw GivenUp{};
   }
-  shared->Wait();
+  try {
+    shared->Wait();
+  } catch (const CommunicationError& problem) {
+    throw CommunicationError(operation + ": " + problem.what());
+  }
   std::memcpy(&id, words, sizeof id);
   ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
   config.blocking = 0;
   config.commName = members_.name.c_str();
   const ncclResult_t result = ncclCommInitRankConfig(&comm_, members_.size, id, members_.rank, &config);
-  Settle(result, members_.name);
+  Settle(result, operation + ": " + members_.name);
 }
 
 // Flushes, and waits for the peers to close as well: they may still read what we have sent.
@@ -176,6 +178,7 @@ void NcclChannel::Enqueue(NcclWork& work) {
   while (call.expected && !call.expected->WaitFor(kSlice)) {
     if (Aborting()) throw GivenUp{};
   }
+  if (comm_ == nullptr) Connect(call.name);
   work.ready.HoldUp(stream_);
   work.started.Record(stream_);
   if (call.before) call.before(stream_);

@@ -30,7 +30,7 @@ class NcclWork;
 class NcclChannel {
  public:
   struct Members {
-    std::string name;  // "rank 3: link from member 0 to 1 in group 5 of 2 ranks"
+    std::string name;  // "the link from member 0 to 1 of group 5 of 2 ranks"; NCCL's too
     int rank = 0, size = 0;
     // Starts to give the first member's words to all of them. Called on the channel's thread.
     std::function<device::WorkHandle(float* words)> share;
@@ -64,7 +64,7 @@ class NcclChannel {
 
   void Run();
   std::shared_ptr<NcclWork> Next();  // null: closed in order
-  void Connect();
+  void Connect(const std::string& operation);
   void Enqueue(NcclWork& work);
   void Disconnect();
   bool Aborting();

@@ -80,7 +80,7 @@ std::string NcclCommunicator::RollCall(const std::string& operation) {
 NcclChannel& NcclCommunicator::Collectives() {
   if (collectives_) return *collectives_;
   NcclChannel::Members members;
-  members.name = hosts_->Name("collectives");
+  members.name = "the collectives of " + hosts_->GroupName();
   members.rank = Rank();
   members.size = Size();
   members.share = [this](float* words) { return setup_->Broadcast(kIdWords, words, 0); };
@@ -96,7 +96,8 @@ NcclChannel& NcclCommunicator::Link(int from, int to) {
   const int peer = sends ? to : from;
   const Edge edge{.source_stage = from, .target_stage = to};
   NcclChannel::Members members;
-  members.name = hosts_->Name("link from member " + std::to_string(from) + " to " + std::to_string(to));
+  members.name =
+      "the link from member " + std::to_string(from) + " to " + std::to_string(to) + " of " + hosts_->GroupName();
   members.rank = sends ? 0 : 1;
   members.size = 2;
   members.share = [this, sends, peer, edge](float* words) {

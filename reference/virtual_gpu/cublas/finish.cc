@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <bit>
 
-#include "reference/virtual_gpu/cublas/seen.h"
+#include "reference/virtual_gpu/runtime/seen.h"
 
 namespace lockstep::virtual_gpu::cublas {
 namespace {

@@ -32,6 +32,12 @@ struct Call {
   int algorithm = CUBLAS_GEMM_DEFAULT;
 };
 
+Element ElementOf(cudaDataType type) { return type == CUDA_R_32F ? Element::kF32 : Element::kBF16; }
+
+Operand OperandOf(const Matrix& matrix, bool transposed) {
+  return {matrix.data, ElementOf(matrix.type), matrix.leading, transposed};
+}
+
 cublasStatus_t CheckLeading(const Call& call, const char* argument, int leading, int rows) {
   if (leading >= std::max(1, rows)) return CUBLAS_STATUS_SUCCESS;
   return Refuse(CUBLAS_STATUS_INVALID_VALUE, call.name, "%s is %d, at least %d is needed", argument, leading,
@@ -102,22 +108,29 @@ cublasStatus_t CheckPointers(const Call& call) {
       return Refuse(CUBLAS_STATUS_INVALID_VALUE, call.name, "%s is null", scalar.name);
     }
     if (!on_device) continue;
-    if (const auto status = CheckDevicePointer(call.name, scalar.name, scalar.data, device)) return status;
+    if (const auto status = CheckMemory(call.name, scalar.name, scalar.data, sizeof(float), device)) return status;
   }
-  if (call.m == 0 || call.n == 0 || call.batch == 0) return CUBLAS_STATUS_SUCCESS;
-  if (call.k > 0) {
-    if (const auto status = CheckDevicePointer(call.name, "A", call.a.data, device)) return status;
-    if (const auto status = CheckDevicePointer(call.name, "B", call.b.data, device)) return status;
+  const bool transa = call.transa != CUBLAS_OP_N, transb = call.transb != CUBLAS_OP_N;
+  const struct {
+    const char* name;
+    const Matrix& matrix;
+    int rows, columns;
+  } matrices[] = {{"A", call.a, transa ? call.k : call.m, transa ? call.m : call.k},
+                  {"B", call.b, transb ? call.n : call.k, transb ? call.k : call.n},
+                  {"C", call.c, call.m, call.n}};
+  if (call.m == 0 || call.n == 0) return CUBLAS_STATUS_SUCCESS;
+  for (const auto& each : matrices) {
+    if (const auto status = CheckMatrix(call.name, each.name, OperandOf(each.matrix, false), each.rows, each.columns,
+                                        call.batch, each.matrix.stride, device)) {
+      return status;
+    }
   }
-  return CheckDevicePointer(call.name, "C", call.c.data, device);
+  return CUBLAS_STATUS_SUCCESS;
 }
 
 const void* Advance(const Matrix& matrix, int batch) {
-  const std::int64_t size = matrix.type == CUDA_R_32F ? 4 : 2;
-  return static_cast<const char*>(matrix.data) + matrix.stride * batch * size;
+  return static_cast<const char*>(matrix.data) + matrix.stride * batch * SizeOf(ElementOf(matrix.type));
 }
-
-Element ElementOf(cudaDataType type) { return type == CUDA_R_32F ? Element::kF32 : Element::kBF16; }
 
 struct Scalars {
   bool on_device;
@@ -134,8 +147,10 @@ void Run(const Call& call, const Scalars& scalars, bool tf32, void* workspace, s
   product.leading_c = product.leading_d = call.c.leading;
   product.tf32 = tf32;
   for (int i = 0; i < call.batch; ++i) {
-    product.a = {Advance(call.a, i), ElementOf(call.a.type), call.a.leading, call.transa != CUBLAS_OP_N};
-    product.b = {Advance(call.b, i), ElementOf(call.b.type), call.b.leading, call.transb != CUBLAS_OP_N};
+    product.a = OperandOf(call.a, call.transa != CUBLAS_OP_N);
+    product.a.data = Advance(call.a, i);
+    product.b = OperandOf(call.b, call.transb != CUBLAS_OP_N);
+    product.b.data = Advance(call.b, i);
     product.c = Advance(call.c, i);
     product.d = const_cast<void*>(product.c);
     Multiply(product);

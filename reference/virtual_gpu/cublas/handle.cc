@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <cstdarg>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
-#include <new>
+#include <string>
 
-#include "reference/virtual_gpu/cublas/seen.h"
+#include "reference/virtual_gpu/runtime/seen.h"
+#include "reference/virtual_gpu/runtime/usable.h"
 
 namespace lockstep::virtual_gpu::cublas {
 namespace {
@@ -27,18 +29,31 @@ cublasStatus_t Refuse(cublasStatus_t status, const char* call, const char* forma
   return status;
 }
 
-cublasStatus_t CheckDevicePointer(const char* call, const char* argument, const void* data, int device) {
-  cudaPointerAttributes attributes{};
-  const bool known = data != nullptr && cudaPointerGetAttributes(&attributes, data) == cudaSuccess;
-  if (!known || attributes.type == cudaMemoryTypeUnregistered) {
-    return Refuse(CUBLAS_STATUS_INVALID_VALUE, call, "%s is %s, device memory is needed", argument,
-                  data == nullptr ? "null" : "host memory");
+cublasStatus_t CheckMemory(const char* call, const char* argument, const void* data, std::int64_t bytes, int device) {
+  if (bytes <= 0) return CUBLAS_STATUS_SUCCESS;
+  const std::string why = WhyNotUsable(data, bytes, device);
+  if (why.empty()) return CUBLAS_STATUS_SUCCESS;
+  return Refuse(CUBLAS_STATUS_INVALID_VALUE, call, "%s %s", argument, why.c_str());
+}
+
+cublasStatus_t CheckMatrix(const char* call, const char* argument, const Operand& matrix, std::int64_t rows,
+                           std::int64_t columns, std::int64_t batch, std::int64_t stride, int device) {
+  if (rows == 0 || columns == 0 || batch == 0) return CUBLAS_STATUS_SUCCESS;
+  const std::int64_t size = SizeOf(matrix.element), last = stride * (batch - 1);
+  const std::int64_t elements = (columns - 1) * matrix.leading + rows + std::abs(last);
+  const char* const data = static_cast<const char*>(matrix.data);
+  return CheckMemory(call, argument, data == nullptr ? nullptr : data + std::min<std::int64_t>(0, last) * size,
+                     elements * size, device);
+}
+
+cublasStatus_t CheckStream(const char* call, cudaStream_t stream, int device) {
+  int streams = 0;
+  if (stream == nullptr || stream == cudaStreamLegacy) return CUBLAS_STATUS_SUCCESS;
+  if (cudaStreamGetDevice(stream, &streams) != cudaSuccess) {
+    return Refuse(CUBLAS_STATUS_INVALID_VALUE, call, "the stream is none, or destroyed");
   }
-  if (attributes.type == cudaMemoryTypeDevice && attributes.device != device) {
-    return Refuse(CUBLAS_STATUS_INVALID_VALUE, call, "%s is memory of device %d, the handle's is %d", argument,
-                  attributes.device, device);
-  }
-  return CUBLAS_STATUS_SUCCESS;
+  if (streams == device) return CUBLAS_STATUS_SUCCESS;
+  return Refuse(CUBLAS_STATUS_INVALID_VALUE, call, "the stream is device %d's, device %d's is needed", streams, device);
 }
 
 cublasStatus_t CheckHandle(const char* call, cublasHandle_t handle) {
@@ -46,11 +61,14 @@ cublasStatus_t CheckHandle(const char* call, cublasHandle_t handle) {
     return Refuse(CUBLAS_STATUS_NOT_INITIALIZED, call, "the handle is %s", handle == nullptr ? "null" : "not one");
   }
   int device = 0;
-  if (cudaGetDevice(&device) != cudaSuccess || device != handle->device) {
+  if (const cudaError_t error = cudaGetDevice(&device); error != cudaSuccess) {
+    return Refuse(CUBLAS_STATUS_EXECUTION_FAILED, call, "the device has failed: %s", cudaGetErrorString(error));
+  }
+  if (device != handle->device) {
     return Refuse(CUBLAS_STATUS_INVALID_VALUE, call, "the current device is %d, the handle's is %d", device,
                   handle->device);
   }
-  return CUBLAS_STATUS_SUCCESS;
+  return CheckStream(call, handle->stream, device);
 }
 
 cublasStatus_t CheckOperation(const char* call, const char* argument, int operation) {
@@ -87,8 +105,9 @@ const char* TypeName(int type) {
 
 }  // namespace lockstep::virtual_gpu::cublas
 
-using lockstep::virtual_gpu::cublas::CheckDevicePointer;
 using lockstep::virtual_gpu::cublas::CheckHandle;
+using lockstep::virtual_gpu::cublas::CheckMemory;
+using lockstep::virtual_gpu::cublas::CheckStream;
 using lockstep::virtual_gpu::cublas::Refuse;
 
 cublasStatus_t cublasCreate(cublasHandle_t* handle) {
@@ -139,17 +158,10 @@ cublasStatus_t cublasGetProperty(libraryPropertyType type, int* value) {
 
 // As in cuBLAS, the workspace is the library's own again.
 cublasStatus_t cublasSetStream(cublasHandle_t handle, cudaStream_t stream) {
+  if (handle != nullptr && handle->magic == lockstep::virtual_gpu::cublas::kAlive)
+    handle->stream = nullptr;  // whatever became of the one before
   if (const auto status = CheckHandle("cublasSetStream", handle)) return status;
-  int device = handle->device;
-  if (stream != nullptr && stream != cudaStreamLegacy) {
-    if (cudaStreamGetDevice(stream, &device) != cudaSuccess) {
-      return Refuse(CUBLAS_STATUS_INVALID_VALUE, "cublasSetStream", "the stream is not one");
-    }
-    if (device != handle->device) {
-      return Refuse(CUBLAS_STATUS_INVALID_VALUE, "cublasSetStream", "the stream is device %d's, the handle device %d's",
-                    device, handle->device);
-    }
-  }
+  if (const auto status = CheckStream("cublasSetStream", stream, handle->device)) return status;
   handle->stream = stream;
   handle->workspace = nullptr;
   handle->workspace_bytes = 0;
@@ -167,7 +179,8 @@ cublasStatus_t cublasSetWorkspace(cublasHandle_t handle, void* workspace, std::s
   constexpr const char* kCall = "cublasSetWorkspace";
   if (const auto status = CheckHandle(kCall, handle)) return status;
   if (bytes > 0) {
-    if (const auto status = CheckDevicePointer(kCall, "workspace", workspace, handle->device)) return status;
+    const auto size = static_cast<std::int64_t>(bytes);
+    if (const auto status = CheckMemory(kCall, "workspace", workspace, size, handle->device)) return status;
     const auto address = reinterpret_cast<std::uintptr_t>(workspace);
     if (address % lockstep::virtual_gpu::cublas::kWorkspaceAlignment != 0) {
       return Refuse(CUBLAS_STATUS_INVALID_VALUE, kCall, "the workspace is not aligned to 256 bytes");

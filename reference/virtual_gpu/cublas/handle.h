@@ -24,11 +24,16 @@ namespace lockstep::virtual_gpu::cublas {
 __attribute__((format(printf, 3, 4))) cublasStatus_t Refuse(cublasStatus_t status, const char* call, const char* format,
                                                             ...);
 
-// Whether a kernel could use `data`: memory of `device`, or pinned memory of the host. Else the call is refused, named.
-cublasStatus_t CheckDevicePointer(const char* call, const char* argument, const void* data, int device);
+// Whether `bytes` of memory from `data` on may be used on `device`. Else the call is refused, and the argument named.
+cublasStatus_t CheckMemory(const char* call, const char* argument, const void* data, std::int64_t bytes, int device);
+// The same for `batch` matrices of `rows` by `columns`, `stride` elements apart.
+cublasStatus_t CheckMatrix(const char* call, const char* argument, const Operand& matrix, std::int64_t rows,
+                           std::int64_t columns, std::int64_t batch, std::int64_t stride, int device);
 
-// CUBLAS_STATUS_SUCCESS if the handle is alive and its device is the current one.
+// CUBLAS_STATUS_SUCCESS if the handle is alive, its device is the current one and has not failed, and its stream lives.
 cublasStatus_t CheckHandle(const char* call, cublasHandle_t handle);
+// Whether the stream is one of `device`.
+cublasStatus_t CheckStream(const char* call, cudaStream_t stream, int device);
 
 cublasStatus_t CheckOperation(const char* call, const char* argument, int operation);
 

@@ -128,40 +128,53 @@ cublasStatus_t CheckAlgorithm(const cublasLtMatmulAlgo_t& algorithm, const LtDes
   return CUBLAS_STATUS_SUCCESS;
 }
 
-cublasStatus_t CheckPointers(const Matmul& matmul, int device) {
+cublasStatus_t CheckLayoutMemory(const char* name, const void* data, const cublasLtMatrixDescription& layout,
+                                 int device) {
+  return CheckMatrix(kMatmul, name, {data, ElementOf(layout.type), layout.leading, false},
+                     static_cast<std::int64_t>(layout.rows), static_cast<std::int64_t>(layout.columns), layout.batch,
+                     layout.stride, device);
+}
+
+// The epilogue's vector and matrix.
+cublasStatus_t CheckExtras(const Matmul& matmul, int device) {
   const cublasLtMatmulDescription& of = matmul.product;
-  const bool on_device = of.pointer_mode == CUBLASLT_POINTER_MODE_DEVICE;
+  const cublasLtMatrixDescription& d = matmul.d_layout;
+  const Element element = ElementOf(d.type);
+  const auto m = static_cast<std::int64_t>(d.rows), n = static_cast<std::int64_t>(d.columns);
+  if (HasBias(of.epilogue) || HasBiasGradient(of.epilogue)) {
+    const std::int64_t length = of.epilogue == CUBLASLT_EPILOGUE_BGRADB ? n : m;
+    if (const auto status = CheckMatrix(kMatmul, "the bias", {of.bias, element, length, false}, length, 1, d.batch,
+                                        of.bias_stride, device)) {
+      return status;
+    }
+  }
+  if (!HasAux(of.epilogue)) return CUBLAS_STATUS_SUCCESS;
+  return CheckMatrix(kMatmul, "the auxiliary matrix", {of.aux, element, of.aux_leading, false}, m, n, d.batch,
+                     of.aux_stride, device);
+}
+
+cublasStatus_t CheckPointers(const Matmul& matmul, int device) {
   if (matmul.alpha == nullptr || matmul.beta == nullptr) {
     return Refuse(CUBLAS_STATUS_INVALID_VALUE, kMatmul, "%s is null", matmul.alpha == nullptr ? "alpha" : "beta");
   }
-  const struct {
-    const char* name;
-    const void* pointer;
-    bool needed;
-  } pointers[] = {{"alpha", matmul.alpha, on_device},
-                  {"beta", matmul.beta, on_device},
-                  {"A", matmul.a, true},
-                  {"B", matmul.b, true},
-                  {"C", matmul.c, on_device || *static_cast<const float*>(matmul.beta) != 0},
-                  {"D", matmul.d, true},
-                  {"the bias", of.bias, HasBias(of.epilogue) || HasBiasGradient(of.epilogue)},
-                  {"the auxiliary matrix", of.aux, HasAux(of.epilogue)},
-                  {"the workspace", matmul.workspace, matmul.workspace_bytes > 0}};
-  for (const auto& each : pointers) {
-    if (!each.needed) continue;
-    if (const auto status = CheckDevicePointer(kMatmul, each.name, each.pointer, device)) return status;
+  const bool on_device = matmul.product.pointer_mode == CUBLASLT_POINTER_MODE_DEVICE;
+  if (on_device) {
+    if (const auto status = CheckMemory(kMatmul, "alpha", matmul.alpha, sizeof(float), device)) return status;
+    if (const auto status = CheckMemory(kMatmul, "beta", matmul.beta, sizeof(float), device)) return status;
+  }
+  if (const auto status = CheckLayoutMemory("A", matmul.a, matmul.a_layout, device)) return status;
+  if (const auto status = CheckLayoutMemory("B", matmul.b, matmul.b_layout, device)) return status;
+  if (on_device || *static_cast<const float*>(matmul.beta) != 0) {
+    if (const auto status = CheckLayoutMemory("C", matmul.c, matmul.c_layout, device)) return status;
+  }
+  if (const auto status = CheckLayoutMemory("D", matmul.d, matmul.d_layout, device)) return status;
+  if (const auto status = CheckExtras(matmul, device)) return status;
+  const auto workspace_bytes = static_cast<std::int64_t>(matmul.workspace_bytes);
+  if (const auto status = CheckMemory(kMatmul, "the workspace", matmul.workspace, workspace_bytes, device)) {
+    return status;
   }
   if (matmul.workspace_bytes > 0 && reinterpret_cast<std::uintptr_t>(matmul.workspace) % kWorkspaceAlignment != 0) {
     return Refuse(CUBLAS_STATUS_INVALID_VALUE, kMatmul, "the workspace is not aligned to 256 bytes");
-  }
-  return CUBLAS_STATUS_SUCCESS;
-}
-
-cublasStatus_t CheckStream(cudaStream_t stream, int device) {
-  if (stream == nullptr || stream == cudaStreamLegacy) return CUBLAS_STATUS_SUCCESS;
-  int streams = 0;
-  if (cudaStreamGetDevice(stream, &streams) != cudaSuccess || streams != device) {
-    return Refuse(CUBLAS_STATUS_INVALID_VALUE, kMatmul, "the stream is not one of the current device %d", device);
   }
   return CUBLAS_STATUS_SUCCESS;
 }
@@ -214,12 +227,15 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc
   if (const auto status = cublas::Check(of, why)) return cublas::Refuse(status, cublas::kMatmul, "%s", why.c_str());
   cublas::Matmul matmul{*description, *a, *b, *c, *d, alpha, beta, A, B, C, D, 0, 0, workspace, workspaceBytes};
   int device = 0;
-  cudaGetDevice(&device);
+  if (const cudaError_t error = cudaGetDevice(&device); error != cudaSuccess) {
+    return cublas::Refuse(CUBLAS_STATUS_EXECUTION_FAILED, cublas::kMatmul, "the device has failed: %s",
+                          cudaGetErrorString(error));
+  }
   if (const auto status = cublas::CheckPointers(matmul, device)) return status;
   if (algorithm != nullptr) {
     if (const auto status = cublas::CheckAlgorithm(*algorithm, of, matmul)) return status;
   }
-  if (const auto status = cublas::CheckStream(stream, device)) return status;
+  if (const auto status = cublas::CheckStream(cublas::kMatmul, stream, device)) return status;
   if (description->pointer_mode == CUBLASLT_POINTER_MODE_HOST) {
     matmul.host_alpha = *static_cast<const float*>(alpha);
     matmul.host_beta = *static_cast<const float*>(beta);

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <bit>
 
-#include "reference/virtual_gpu/cublas/seen.h"
+#include "reference/virtual_gpu/runtime/seen.h"
 
 namespace lockstep::virtual_gpu::cublas {
 namespace {
@@ -53,6 +53,16 @@ void PackAs(const Side& side, std::int64_t first, std::int64_t count, std::int64
   }
 }
 
+// k terms of `count` units.
+void SeeUnits(const Side& side, std::int64_t first, std::int64_t count, std::int64_t k) {
+  const bool along_units = side.unit_stride == 1;
+  const std::int64_t size = SizeOf(side.element);
+  const char* const data = static_cast<const char*>(side.data) + first * side.unit_stride * size;
+  const std::int64_t runs = along_units ? k : count, length = along_units ? count : k;
+  const std::int64_t stride = along_units ? side.term_stride : side.unit_stride;
+  for (std::int64_t run = 0; run < runs; ++run) SeeRead(data + run * stride * size, length * size);
+}
+
 template <typename T>
 float UnitSum(const T* unit, std::int64_t k, std::int64_t stride) {
   float sum = 0;
@@ -83,7 +93,7 @@ Side ColumnsOf(const Product& product) {
 }
 
 void Pack(const Side& side, std::int64_t first, std::int64_t count, std::int64_t k, std::int64_t width, float* panel) {
-  if (kThreadSanitizer) SeeRead(side, first, count, k);
+  if (kThreadSanitizer) SeeUnits(side, first, count, k);
   if (side.element == Element::kBF16) {
     PackAs<__nv_bfloat16, Widened>(side, first, count, k, width, panel);
   } else if (side.tf32) {
@@ -95,7 +105,7 @@ void Pack(const Side& side, std::int64_t first, std::int64_t count, std::int64_t
 
 void SumUnits(const Side& side, std::int64_t k, Element element, void* sums) {
   if (kThreadSanitizer) {
-    SeeRead(side, 0, side.units, k);
+    SeeUnits(side, 0, side.units, k);
     SeeWrite(sums, side.units * SizeOf(element));
   }
   for (std::int64_t u = 0; u < side.units; ++u) {

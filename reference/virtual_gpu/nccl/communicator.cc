@@ -216,26 +216,23 @@ void Communicator::Drain(const std::function<void()>& hurry) {
   }
 }
 
-ncclResult_t Communicator::AsyncError() {
+ncclResult_t Communicator::AsyncError(bool look) {
   {
     const std::lock_guard lock(mutex_);
     if (error_ != ncclSuccess) return error_;
     if (working_ > 0) return ncclInProgress;
     if (region_ == nullptr) return ncclSuccess;
     const auto now = std::chrono::steady_clock::now();
-    const bool look = now - looked_ > kLook;
+    look = look && now - looked_ > kLook;
     if (look) looked_ = now;
-    if (!look && region_->header().failure.state.load(std::memory_order_acquire) == FailureRecord::kNone) {
-      return ncclSuccess;
-    }
   }
   try {
     ThrowIfEnded();
     // Who has left did so in good order; who has died or aborted can't be part of anything any more.
-    const auto gone = peers_->FindGone(true, [this](int rank) {
+    const auto needed = [this](int rank) {
       return region_->member(rank).membership.load(std::memory_order_acquire) != Membership::kLeft;
-    });
-    if (gone) {
+    };
+    if (const auto gone = look ? peers_->FindGone(true, needed) : std::nullopt) {
       throw Failure{ncclRemoteError,
                     "rank " + std::to_string(gone->rank) + " of " + std::to_string(ranks_) + " " + gone->how};
     }
@@ -254,21 +251,22 @@ std::string Communicator::LastError() {
 }
 
 void Communicator::Fail(const Failure& failure) {
-  std::string line = failure.text;
-  if (line.rfind("virtual NCCL: ", 0) != 0) {
-    line = "virtual NCCL: " + (settings_.name.empty() ? "" : settings_.name + ": ") + line;
-  }
   Region* region = nullptr;
   {
     const std::lock_guard lock(mutex_);
     if (error_ != ncclSuccess) return;
-    error_ = failure.result;
-    error_text_ = line;
     region = region_.get();
+  }
+  const Failure standing = region == nullptr ? failure : region->Record(failure);
+  const std::string line = "virtual NCCL: " + (settings_.name.empty() ? "" : settings_.name + ": ") + standing.text;
+  {
+    const std::lock_guard lock(mutex_);
+    if (error_ != ncclSuccess) return;
+    error_ = standing.result;
+    error_text_ = line;
     changed_.notify_all();
   }
   std::fprintf(stderr, "%s\n", line.c_str());
-  if (region != nullptr) region->Record(failure.result, line.c_str());
 }
 
 void Communicator::Depart(Membership membership) {

@@ -59,7 +59,8 @@ class Communicator {
   void Drain(const std::function<void()>& hurry);
 
   // --- State.
-  ncclResult_t AsyncError();
+  // ncclInProgress, the failure, or ncclSuccess. `look`: also looks, not too often, whether the peers live.
+  ncclResult_t AsyncError(bool look = true);
   std::string LastError();  // "" where there was none
   void Fail(const Failure& failure);
 

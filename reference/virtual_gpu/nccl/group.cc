@@ -5,8 +5,11 @@
 #include <utility>
 #include <vector>
 
+#include "reference/virtual_gpu/engine/sanitizers.h"
+#include "reference/virtual_gpu/nccl/buffers.h"
 #include "reference/virtual_gpu/nccl/handles.h"
 #include "reference/virtual_gpu/runtime/enqueue.h"
+#include "reference/virtual_gpu/runtime/seen.h"
 
 namespace lockstep::virtual_gpu::nccl {
 namespace {
@@ -77,6 +80,14 @@ void Follow(cudaStream_t later, cudaStream_t earlier) {
   Must(cudaEventDestroy(event), "cudaEventDestroy");
 }
 
+void See(const std::vector<Call>& calls, const Communicator& communicator) {
+  for (const Call& call : calls) {
+    const Buffers buffers = BuffersOf(call, communicator.rank(), communicator.ranks());
+    SeeRead(buffers.send, buffers.send_bytes);
+    SeeWrite(buffers.receive, buffers.receive_bytes);
+  }
+}
+
 void Start(Unit unit) {
   const std::shared_ptr<Communicator>& communicator = unit.communicator;
   const CurrentDevice device(communicator->settings().device);
@@ -96,6 +107,8 @@ void Start(Unit unit) {
   for (const cudaStream_t other : others) Follow(stream, other);
   auto launch = captured ? nullptr : std::make_shared<Launch>(communicator);
   Enqueue(stream, unit.name, [communicator, calls = std::move(unit.calls), launch = std::move(launch)]() mutable {
+    See(calls, *communicator);
+    const OwnAffairs own;
     communicator->Execute(calls);
     launch.reset();
     return cudaSuccess;

@@ -3,54 +3,19 @@
 
 #include <optional>
 
+#include "reference/virtual_gpu/engine/sanitizers.h"
+#include "reference/virtual_gpu/nccl/buffers.h"
 #include "reference/virtual_gpu/nccl/group.h"
 #include "reference/virtual_gpu/nccl/handles.h"
+#include "reference/virtual_gpu/runtime/usable.h"
 
 namespace lockstep::virtual_gpu::nccl {
 namespace {
 
-// The bytes that an operation reads and writes, from sizes in elements.
-struct Buffers {
-  const void* send;
-  std::int64_t send_bytes;
-  void* receive;
-  std::int64_t receive_bytes;
-  std::int64_t in_place;  // where the received begins in the sent (or, for an all-gather, the sent in the received)
-};
-
-Buffers BuffersOf(const Description& is, const void* send, void* receive, int rank, int ranks) {
-  const std::int64_t bytes = static_cast<std::int64_t>(is.count) * SizeOfType(is.type), all = bytes * ranks;
-  switch (is.kind) {
-    case Kind::kReduceScatter:
-      return {send, all, receive, bytes, rank * bytes};
-    case Kind::kAllGather:
-      return {send, bytes, receive, all, rank * bytes};
-    case Kind::kBroadcast:
-      return {send, is.peer == rank ? bytes : 0, receive, bytes, 0};
-    case Kind::kReduce:
-      return {send, bytes, receive, is.peer == rank ? bytes : 0, 0};
-    case Kind::kSend:
-      return {send, bytes, nullptr, 0, 0};
-    case Kind::kReceive:
-      return {nullptr, 0, receive, bytes, 0};
-    case Kind::kAllReduce:
-      break;
-  }
-  return {send, bytes, receive, bytes, 0};
-}
-
 std::optional<std::string> CheckBuffer(const char* name, const void* data, std::int64_t bytes, int device) {
-  if (bytes == 0) return std::nullopt;
-  cudaPointerAttributes attributes{};
-  const bool known = data != nullptr && cudaPointerGetAttributes(&attributes, data) == cudaSuccess;
-  if (!known || attributes.type == cudaMemoryTypeUnregistered) {
-    return std::string(name) + " is " + (data == nullptr ? "null" : "host memory") + ", device memory is needed";
-  }
-  if (attributes.type == cudaMemoryTypeDevice && attributes.device != device) {
-    return std::string(name) + " is memory of device " + std::to_string(attributes.device) +
-           ", the communicator's is " + std::to_string(device);
-  }
-  return std::nullopt;
+  const std::string why = bytes == 0 ? "" : WhyNotUsable(data, bytes, device);
+  if (why.empty()) return std::nullopt;
+  return std::string(name) + " " + why;
 }
 
 std::optional<std::string> CheckOverlap(Kind kind, const Buffers& buffers) {
@@ -95,9 +60,10 @@ std::optional<std::string> CheckArguments(const Description& is, const Buffers& 
 
 ncclResult_t Begin(const char* name, ncclComm_t comm, const Description& is, const void* send, void* receive,
                    cudaStream_t stream) {
+  const OwnAffairs own;
   const auto communicator = Find(comm);
   if (communicator == nullptr) return Refuse(ncclInvalidArgument, name, "the communicator is none, or destroyed");
-  const ncclResult_t state = communicator->AsyncError();
+  const ncclResult_t state = communicator->AsyncError(false);
   if (state == ncclInProgress) {
     return Refuse(ncclInvalidArgument, name,
                   "the communicator is not ready: ncclCommGetAsyncError says ncclInProgress");
@@ -107,7 +73,7 @@ ncclResult_t Begin(const char* name, ncclComm_t comm, const Description& is, con
     return state;
   }
   if (!communicator->Usable()) return Refuse(ncclInvalidUsage, name, "the communicator is finalized");
-  const Buffers buffers = BuffersOf(is, send, receive, communicator->rank(), communicator->ranks());
+  const Buffers buffers = BuffersOf({is, send, receive, stream}, communicator->rank(), communicator->ranks());
   if (const auto why = CheckArguments(is, buffers, stream, *communicator)) {
     return Refuse(ncclInvalidArgument, name, *why);
   }

@@ -1,5 +1,6 @@
 #include "reference/virtual_gpu/nccl/region.h"
 
+#include <sched.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -52,14 +53,22 @@ Lane& Region::lane(int from, int to) const {
   return *reinterpret_cast<Lane*>(base_ + Lanes(n) + index * sizeof(Lane));
 }
 
-void Region::Record(ncclResult_t result, const char* text) {
-  FailureRecord& failure = header().failure;
+Failure Region::Record(const Failure& failure) {
+  FailureRecord& record = header().failure;
   std::uint32_t none = FailureRecord::kNone;
-  if (!failure.state.compare_exchange_strong(none, FailureRecord::kBeingWritten)) return;
-  failure.result = result;
-  std::snprintf(failure.text, sizeof failure.text, "%s", text);
-  failure.state.store(FailureRecord::kWritten, std::memory_order_release);
-  RingAll();
+  if (record.state.compare_exchange_strong(none, FailureRecord::kBeingWritten)) {
+    record.result = failure.result;
+    std::snprintf(record.text, sizeof record.text, "%s", failure.text.c_str());
+    record.state.store(FailureRecord::kWritten, std::memory_order_release);
+    RingAll();
+    return failure;
+  }
+  // Another rank is writing; one that was killed meanwhile never ends, and then our own words have to do.
+  for (int i = 0; i < 1000 && record.state.load(std::memory_order_acquire) != FailureRecord::kWritten; ++i) {
+    sched_yield();
+  }
+  if (record.state.load(std::memory_order_acquire) != FailureRecord::kWritten) return failure;
+  return {static_cast<ncclResult_t>(record.result), record.text};
 }
 
 void Region::RingAll() {

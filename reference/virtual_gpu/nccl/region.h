@@ -11,6 +11,7 @@
 
 #include "reference/virtual_gpu/nccl/description.h"
 #include "reference/virtual_gpu/nccl/doorbell.h"
+#include "reference/virtual_gpu/nccl/failure.h"
 
 namespace lockstep::virtual_gpu::nccl {
 
@@ -83,8 +84,8 @@ class Region {
   char* Result(std::uint64_t step) const;
   Lane& lane(int from, int to) const;
 
-  // Writes the record unless there is one, and wakes all.
-  void Record(ncclResult_t result, const char* text);
+  // Writes the record unless there is one, and wakes all. Returns the failure that stands there.
+  Failure Record(const Failure& failure);
   void RingAll();
 
  private:

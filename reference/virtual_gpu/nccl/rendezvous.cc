@@ -124,7 +124,7 @@ class Host {
   void Tell(const std::string& why) {
     if (ranks_ == 0) return;
     Region region(dup(memory_.get()), ranks_);
-    if (region.Valid()) region.Record(ncclInvalidUsage, why.c_str());
+    if (region.Valid()) region.Record({ncclInvalidUsage, why});
   }
 
  private:
