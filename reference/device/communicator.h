@@ -1,8 +1,9 @@
 // What a backend communicates: collectives and point to point within one group of ranks.
 //
 // An operation starts after all compute work enqueued before the call has ended, and runs beside later compute work;
-// compute work enqueued after Work::Wait() sees its result. Operations of one communicator run in the order of calls;
-// those of different communicators are independent. The buffers must stay until Wait(). Reductions add in a fixed
+// compute work enqueued after Work::Wait() sees its result. Collectives of one communicator run in the order of calls,
+// and so do its messages from one rank to another; all others are independent of each other: a receive that waits holds
+// up nothing but later ones from the same rank. The buffers must stay until Wait(). Reductions add in a fixed
 // order that depends on count and group alone, the same on every rank: all members get the same bytes.
 // A dead or silent peer ends the call: CommunicationError, naming operation, peer and elapsed time.
 #pragma once

@@ -2,6 +2,8 @@
 // bytes.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstdio>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -13,15 +15,27 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Every tensor file that the ranks of every run left, by its path below the folder.
-std::map<std::string, std::string> TensorFiles(const fs::path& folder) {
+// Gradients, parameters and optimizer state of every rank of every run, as loaded and after each step up to `last`:
+// files by their path below the folder.
+std::map<std::string, std::string> Tensors(const fs::path& folder, int last) {
   std::map<std::string, std::string> files;
   for (const auto& entry : fs::recursive_directory_iterator(folder / "runs")) {
     const fs::path& file = entry.path();
-    if (file.extension() != ".safetensors" || file.filename().string().rfind("step_", 0) != 0) continue;
+    int step = 0;
+    if (std::sscanf(file.filename().c_str(), "step_%d.safetensors", &step) != 1 || step > last) continue;
     files[fs::relative(file, folder).string()] = protocol::ReadTextFile(file);
   }
   return files;
+}
+
+void ExpectSame(const std::map<std::string, std::string>& first, const std::map<std::string, std::string>& second,
+                const std::string& both) {
+  ASSERT_GT(first.size(), 3u) << "the run left no tensors";
+  ASSERT_EQ(second.size(), first.size()) << both;
+  for (const auto& [path, bytes] : first) {
+    ASSERT_TRUE(second.contains(path)) << both << ": one of them has no " << path;
+    EXPECT_TRUE(second.at(path) == bytes) << both << " differ in " << path;
+  }
 }
 
 class ExactGridCase : public testing::TestWithParam<std::string> {};
@@ -34,14 +48,9 @@ TEST_P(ExactGridCase, GivesTheSameBytesOnEveryReferenceTrainer) {
     const Outcome outcome =
         RunProgram("lockstep", {"conform", "--trainer", trainer, "--case", GetParam(), "--out", folder});
     ASSERT_EQ(outcome.exit_code, 0) << outcome.output;
-    const auto files = TensorFiles(folder);
-    ASSERT_GT(files.size(), 3u) << "the run left no tensors";
+    const auto files = Tensors(folder, 1);  // step 1 is the exact one
     if (first.empty()) first = files;
-    ASSERT_EQ(files.size(), first.size()) << trainer;
-    for (const auto& [path, bytes] : files) {
-      ASSERT_TRUE(first.contains(path)) << trainer << " alone has " << path;
-      EXPECT_TRUE(first[path] == bytes) << trainers.front() << " and " << trainer << " differ in " << path;
-    }
+    ExpectSame(first, files, trainers.front() + " and " + trainer);
   }
 }
 
@@ -70,6 +79,24 @@ nlohmann::json Description(const std::string& trainer) {
 TEST(ReferenceTrainers, CanAllDoTheSame) {
   const std::vector<std::string> trainers = ReferenceTrainers();
   for (const std::string& trainer : trainers) EXPECT_EQ(Description(trainer), Description(trainers.front()));
+}
+
+// A wait that the trainer forgot would let something be read before it is written.
+TEST(VirtualDevices, GiveTheSameBytesInEveryModeOfStreamsAndOrderOfThreads) {
+  const std::vector<std::string> trainers = ReferenceTrainers();
+  if (std::count(trainers.begin(), trainers.end(), "cuda") == 0) GTEST_SKIP() << "this build has no CUDA trainer";
+  std::map<std::string, std::string> first;
+  for (const auto& [streams, order] : {std::pair{"eager", "forward"}, {"lazy", "reverse"}, {"random", "random"}}) {
+    const Variable mode("LOCKSTEP_VIRTUAL_STREAMS", streams), threads("LOCKSTEP_VIRTUAL_ORDER", order);
+    const auto folder = OutputFolder(std::string("cuda_quickstart_") + streams);
+    const Outcome outcome =
+        RunProgram("lockstep", {"conform", "--trainer", "cuda", "--profile", "quickstart", "--out", folder});
+    ASSERT_EQ(outcome.exit_code, 0) << outcome.output;
+    if (!OnVirtualDevices(folder)) GTEST_SKIP() << "this build of the CUDA trainer runs on GPUs";
+    const auto files = Tensors(folder, 1000);
+    if (first.empty()) first = files;
+    ExpectSame(first, files, std::string("eager and ") + streams + " streams");
+  }
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 // told in its words.
 #include <gtest/gtest.h>
 
+#include <ostream>
 #include <set>
 
 #include "suites/conformance/lockstep_command.h"
@@ -13,6 +14,8 @@ struct Expected {
   std::string trainer, name, kind, case_id, check, phase, tensor, diagnosis;
   std::int64_t step = 0;
 };
+
+void PrintTo(const Expected& fault, std::ostream* out) { *out << fault.name; }
 
 std::vector<Expected> Catalogue(const std::string& trainer) {
   const Outcome outcome = RunProgram("lockstep-trainer-" + trainer + "-faulty", {"--list-faults"});

@@ -6,6 +6,7 @@
 #include <array>
 #include <cctype>
 #include <cstdio>
+#include <cstdlib>
 #include <sstream>
 #include <stdexcept>
 
@@ -55,6 +56,17 @@ std::string TestName(const std::string& name) {
   std::replace_if(
       safe.begin(), safe.end(), [](unsigned char c) { return !std::isalnum(c); }, '_');
   return safe;
+}
+
+Variable::Variable(const char* name, const char* value) : name_(name) { ::setenv(name, value, 1); }
+Variable::~Variable() { ::unsetenv(name_); }
+
+bool OnVirtualDevices(const std::filesystem::path& folder) {
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
+    if (entry.path().filename() != "hello.json") continue;
+    return protocol::ReadJson(entry.path()).at("device").at("kind") == "virtual";
+  }
+  throw std::runtime_error("no rank has said hello below " + folder.string());
 }
 
 std::vector<std::string> ReferenceTrainers() {
