@@ -151,7 +151,7 @@ __global__ void UseAtomics(int* i, unsigned* u, unsigned long long* l, float* f,
   atomicMax(i + 1, t);
   atomicMin(i + 2, -t);
   atomicSub(i + 3, 2);
-  for (int old = i[4], seen; (seen = atomicCAS(i + 4, old, old + 3)) != old;) old = seen;
+  for (int old = 0, seen; (seen = atomicCAS(i + 4, old, old + 3)) != old;) old = seen;
   atomicOr(u, 1u << t % 32);
   atomicAnd(u + 1, ~(1u << t % 32));
   atomicXor(u + 2, static_cast<unsigned>(t));
