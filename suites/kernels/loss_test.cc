@@ -3,7 +3,7 @@
 namespace lockstep::test {
 namespace {
 
-constexpr std::int64_t kShapes[][2] = {{0, 5}, {1, 1}, {3, 7}, {5, 31}, {40, 64}, {67, 257}, {5, 1024}};
+constexpr std::int64_t kShapes[][2] = {{0, 5}, {1, 1}, {3, 7}, {5, 31}, {40, 64}, {67, 257}, {5, 1024}, {2, 8195}};
 
 // Targets over `vocabulary` ids, every third row not valid.
 std::vector<std::int32_t> Targets(std::int64_t rows, std::int64_t vocabulary) {
