@@ -1,4 +1,4 @@
-// A rank of the real trainer that is killed, stopped or leaves: its case ends as an error or a time-out that names the
+// A rank of the real trainer that is killed or stopped: its case ends as an error or a time-out that names the
 // rank, within the deadline; the other cases are run and hold; no process is left.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -85,8 +85,7 @@ TEST_P(RankFailure, IsNamedWithinTheDeadlineAndTheOtherCasesHold) {
 
 std::string NameOfParameter(const testing::TestParamInfo<std::string>& info) { return info.param; }
 
-INSTANTIATE_TEST_SUITE_P(Conformance, RankFailure,
-                         testing::Values("kill", "stop", "leave"),  // as rank_end.sh calls them
+INSTANTIATE_TEST_SUITE_P(Conformance, RankFailure, testing::Values("kill", "stop"),  // as rank_end.sh calls them
                          NameOfParameter);
 
 }  // namespace
