@@ -4,7 +4,8 @@
 namespace lockstep::test {
 namespace {
 
-constexpr std::int64_t kShapes[][2] = {{0, 5}, {1, 1}, {3, 7}, {5, 31}, {2, 64}, {67, 65}, {130, 129}, {9, 384}, {3, 8192}};
+constexpr std::int64_t kShapes[][2] = {{0, 5},   {1, 1},     {3, 7},   {5, 31},  {2, 64},
+                                       {67, 65}, {130, 129}, {9, 384}, {3, 8192}};
 
 std::string Where(const char* what, std::int64_t i, std::int64_t j) {
   return std::string(what) + " at row " + std::to_string(i) + ", column " + std::to_string(j);
