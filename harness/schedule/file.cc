@@ -114,7 +114,7 @@ Document ParseDocument(const std::string& text, const std::string& where, const 
         throw BadInput(place, "is no line of actions",
                        "expected 0F0,0F1,... or, at the top, \"" + Header::FirstLine() + "\"");
       if (!document.schedule.ranks.empty()) throw BadInput(place, "is a header below the first rank");
-      if (i > 0) header.Read(std::string(row.text), place);
+      header.Read(std::string(row.text), place);
     } else {
       document.schedule.ranks.push_back(ParseRow(row.text, place));
     }

@@ -38,9 +38,10 @@ class DeviceArray {
   void Write(const std::vector<T>& values) {
     Must(cudaMemcpy(data_, values.data(), values.size() * sizeof(T), cudaMemcpyHostToDevice), "cudaMemcpy");
   }
-  std::vector<T> Read() const {
-    std::vector<T> values(count_);
-    Must(cudaMemcpy(values.data(), data_, count_ * sizeof(T), cudaMemcpyDeviceToHost), "cudaMemcpy");
+  std::vector<T> Read() const { return Read(count_); }
+  std::vector<T> Read(std::size_t first) const {
+    std::vector<T> values(first);
+    Must(cudaMemcpy(values.data(), data_, first * sizeof(T), cudaMemcpyDeviceToHost), "cudaMemcpy");
     return values;
   }
 

@@ -4,6 +4,7 @@
 #include <nccl.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <random>
 #include <type_traits>
@@ -52,8 +53,11 @@ ncclDataType_t TypeOf<__nv_bfloat16>() {
   return ncclBfloat16;
 }
 
-// Small integers, so that sums, products and halves are exact in every type.
-int ValueOf(int rank, std::size_t i) { return 1 + static_cast<int>((i * 7 + static_cast<std::size_t>(rank) * 3) % 2); }
+// 1 or 2, without a pattern, so that sums, products and halves are exact in every type and no two places look alike.
+int ValueOf(int rank, std::size_t i) {
+  const std::size_t mixed = (i + 1) * 0x9E3779B97F4A7C15u + static_cast<std::size_t>(rank) * 0xC2B2AE3D27D4EB4Fu;
+  return 1 + static_cast<int>(mixed >> 41 & 1);
+}
 
 double Reduced(ncclRedOp_t reduction, int ranks, std::size_t i) {
   double result = ValueOf(0, i);
@@ -78,160 +82,172 @@ double Reduced(ncclRedOp_t reduction, int ranks, std::size_t i) {
   return reduction == ncclAvg ? result / ranks : result;
 }
 
-// `count` elements on the device between two that nothing may touch.
+// Elements on the device among others that nothing may touch.
 template <typename T>
 class Guarded {
  public:
-  explicit Guarded(std::size_t count) : array_(std::vector<T>(count + 2, static_cast<T>(kGuard))), count_(count) {}
+  explicit Guarded(std::size_t most) : array_(most + 2) {}
   T* data() const { return array_.data() + 1; }
-  void Fill(std::size_t from, const std::vector<T>& values) {
-    auto all = array_.Read();
-    std::copy(values.begin(), values.end(), all.begin() + 1 + static_cast<std::ptrdiff_t>(from));
-    array_.Write(all);
+
+  // `count` elements and one on either side become guards, but for `values` at data()[from].
+  void Set(std::size_t count, std::size_t from, const std::vector<T>& values) {
+    held_.assign(count + 2, static_cast<T>(77));
+    Expect(from, values);
+    array_.Write(held_);
   }
-  std::vector<T> Read() const {
-    const auto all = array_.Read();
-    EXPECT_EQ(static_cast<double>(all.front()), kGuard);
-    EXPECT_EQ(static_cast<double>(all.back()), kGuard);
-    return {all.begin() + 1, all.end() - 1};
+  // From now on `values` should stand at data()[from].
+  void Expect(std::size_t from, const std::vector<T>& values) {
+    std::copy(values.begin(), values.end(), held_.begin() + 1 + static_cast<std::ptrdiff_t>(from));
+  }
+  // Every byte is what was set or is expected.
+  void Check(const std::string& what) const {
+    const auto found = array_.Read(held_.size());
+    if (std::memcmp(found.data(), held_.data(), found.size() * sizeof(T)) == 0) return;
+    for (std::size_t i = 0; i < found.size(); ++i) {
+      ASSERT_EQ(static_cast<double>(found[i]), static_cast<double>(held_[i])) << what << ", element " << i << " less 1";
+    }
   }
 
  private:
-  static constexpr int kGuard = 77;
   DeviceArray<T> array_;
-  std::size_t count_;
+  std::vector<T> held_;
 };
 
 template <typename T>
 class Exact {
  public:
-  Exact(Rank& rank, ncclComm_t communicator) : rank_(rank), communicator_(communicator) {}
+  Exact(Rank& rank, ncclComm_t communicator, std::size_t most)
+      : rank_(rank.rank()),
+        ranks_(rank.ranks()),
+        communicator_(communicator),
+        send_(most * static_cast<std::size_t>(ranks_)),
+        receive_(most * static_cast<std::size_t>(ranks_)) {}
 
   void Check(std::size_t count) {
-    const auto n = static_cast<std::size_t>(rank_.ranks());
     for (const bool in_place : {true, false}) {
       for (const ncclRedOp_t reduction : {ncclSum, ncclProd, ncclMax, ncclMin, ncclAvg}) {
-        if (reduction == ncclAvg && !std::is_integral_v<T> && (n & (n - 1)) != 0) continue;  // 1/n is not exact
+        if (reduction == ncclAvg && !kIntegral && (ranks_ & (ranks_ - 1)) != 0) continue;  // 1/n is not exact
         AllReduce(count, in_place, reduction);
-        Reduce(count, in_place, reduction, rank_.ranks() - 1);
+        Reduce(count, in_place, reduction, ranks_ - 1);
         ReduceScatter(count, in_place, reduction);
       }
       AllGather(count, in_place);
-      for (int root = 0; root < rank_.ranks(); ++root) Broadcast(count, in_place, root);
+      for (int root = 0; root < ranks_; ++root) Broadcast(count, in_place, root);
     }
   }
 
  private:
-  std::vector<T> Mine(std::size_t count, std::size_t from = 0) const {
+  static constexpr bool kIntegral = std::is_integral_v<T>;
+
+  static std::vector<T> ValuesOf(int rank, std::size_t count) {
     std::vector<T> values;
-    for (std::size_t i = 0; i < count; ++i) values.push_back(static_cast<T>(ValueOf(rank_.rank(), from + i)));
+    for (std::size_t i = 0; i < count; ++i) values.push_back(static_cast<T>(ValueOf(rank, i)));
     return values;
   }
-  static T As(double value) {
-    return static_cast<T>(std::is_integral_v<T> ? static_cast<double>(static_cast<std::int64_t>(value)) : value);
-  }
-
-  void Expect(const char* what, std::size_t count, const std::vector<T>& found, std::size_t from,
-              const std::function<double(std::size_t)>& expected) {
+  std::vector<T> Mine(std::size_t count) const { return ValuesOf(rank_, count); }
+  std::vector<T> Results(ncclRedOp_t reduction, std::size_t count, std::size_t from = 0) const {
+    std::vector<T> values;
     for (std::size_t i = 0; i < count; ++i) {
-      ASSERT_EQ(static_cast<double>(found[from + i]), static_cast<double>(As(expected(i))))
-          << what << " of " << count << ", rank " << rank_.rank() << " of " << rank_.ranks() << ", element " << i;
+      const double result = Reduced(reduction, ranks_, from + i);
+      values.push_back(static_cast<T>(kIntegral ? std::trunc(result) : result));
     }
+    return values;
+  }
+  std::size_t All(std::size_t count) const { return count * static_cast<std::size_t>(ranks_); }
+  std::size_t Place(std::size_t count) const { return count * static_cast<std::size_t>(rank_); }
+
+  void CheckBoth(const char* what, std::size_t count, ncclResult_t result) {
+    ASSERT_EQ(result, ncclSuccess);
+    stream_.Synchronize();
+    const std::string words = std::string(what) + " of " + std::to_string(count) + " on rank " + std::to_string(rank_) +
+                              " of " + std::to_string(ranks_);
+    send_.Check(words + ", sendbuff");
+    receive_.Check(words + ", recvbuff");
   }
 
   void AllReduce(std::size_t count, bool in_place, ncclRedOp_t reduction) {
-    Guarded<T> send(count), receive(count);
-    send.Fill(0, Mine(count));
-    T* const out = in_place ? send.data() : receive.data();
-    ASSERT_EQ(ncclAllReduce(send.data(), out, count, TypeOf<T>(), reduction, communicator_, stream_), ncclSuccess);
-    stream_.Synchronize();
-    const auto reduced = [&](std::size_t i) { return Reduced(reduction, rank_.ranks(), i); };
-    Expect("all-reduce", count, (in_place ? send : receive).Read(), 0, reduced);
-    const auto mine = [&](std::size_t i) { return ValueOf(rank_.rank(), i); };
-    if (!in_place) Expect("all-reduce's input", count, send.Read(), 0, mine);
+    send_.Set(All(count), 0, Mine(count));
+    receive_.Set(All(count), 0, {});
+    Guarded<T>& out = in_place ? send_ : receive_;
+    out.Expect(0, Results(reduction, count));
+    CheckBoth("all-reduce", count,
+              ncclAllReduce(send_.data(), out.data(), count, TypeOf<T>(), reduction, communicator_, stream_));
   }
 
   void Reduce(std::size_t count, bool in_place, ncclRedOp_t reduction, int root) {
-    Guarded<T> send(count), receive(count);
-    send.Fill(0, Mine(count));
-    const bool is_root = rank_.rank() == root;
-    T* const out = in_place ? send.data() : is_root ? receive.data() : nullptr;
-    ASSERT_EQ(ncclReduce(send.data(), out, count, TypeOf<T>(), reduction, root, communicator_, stream_), ncclSuccess);
-    stream_.Synchronize();
-    const auto reduced = [&](std::size_t i) { return Reduced(reduction, rank_.ranks(), i); };
-    const auto mine = [&](std::size_t i) { return ValueOf(rank_.rank(), i); };
-    if (is_root) Expect("reduce", count, (in_place ? send : receive).Read(), 0, reduced);
-    if (!is_root || !in_place) Expect("reduce's input", count, send.Read(), 0, mine);
+    const bool is_root = rank_ == root;
+    send_.Set(All(count), 0, Mine(count));
+    receive_.Set(All(count), 0, {});
+    Guarded<T>& out = in_place ? send_ : receive_;
+    if (is_root) out.Expect(0, Results(reduction, count));
+    T* const where = is_root || in_place ? out.data() : nullptr;
+    CheckBoth("reduce", count,
+              ncclReduce(send_.data(), where, count, TypeOf<T>(), reduction, root, communicator_, stream_));
   }
 
   void ReduceScatter(std::size_t count, bool in_place, ncclRedOp_t reduction) {
-    const std::size_t all = count * static_cast<std::size_t>(rank_.ranks());
-    const std::size_t from = count * static_cast<std::size_t>(rank_.rank());
-    Guarded<T> send(all), receive(count);
-    send.Fill(0, Mine(all));
-    T* const out = in_place ? send.data() + from : receive.data();
-    ASSERT_EQ(ncclReduceScatter(send.data(), out, count, TypeOf<T>(), reduction, communicator_, stream_), ncclSuccess);
-    stream_.Synchronize();
-    const auto reduced = [&](std::size_t i) { return Reduced(reduction, rank_.ranks(), from + i); };
-    Expect("reduce-scatter", count, in_place ? send.Read() : receive.Read(), in_place ? from : 0, reduced);
+    const std::size_t place = in_place ? Place(count) : 0;
+    send_.Set(All(count), 0, Mine(All(count)));
+    receive_.Set(All(count), 0, {});
+    Guarded<T>& out = in_place ? send_ : receive_;
+    out.Expect(place, Results(reduction, count, Place(count)));
+    CheckBoth(
+        "reduce-scatter", count,
+        ncclReduceScatter(send_.data(), out.data() + place, count, TypeOf<T>(), reduction, communicator_, stream_));
   }
 
   void AllGather(std::size_t count, bool in_place) {
-    const std::size_t all = count * static_cast<std::size_t>(rank_.ranks());
-    const std::size_t from = count * static_cast<std::size_t>(rank_.rank());
-    Guarded<T> send(count), receive(all);
-    send.Fill(0, Mine(count));
-    if (in_place) receive.Fill(from, Mine(count));
-    const T* const in = in_place ? receive.data() + from : send.data();
-    ASSERT_EQ(ncclAllGather(in, receive.data(), count, TypeOf<T>(), communicator_, stream_), ncclSuccess);
-    stream_.Synchronize();
-    const auto found = receive.Read();
-    for (int rank = 0; rank < rank_.ranks(); ++rank) {
-      Expect("all-gather", count, found, count * static_cast<std::size_t>(rank),
-             [rank](std::size_t i) { return ValueOf(rank, i); });
+    send_.Set(All(count), 0, Mine(count));
+    receive_.Set(All(count), Place(count), in_place ? Mine(count) : std::vector<T>{});
+    for (int rank = 0; rank < ranks_; ++rank) {
+      receive_.Expect(count * static_cast<std::size_t>(rank), ValuesOf(rank, count));
     }
+    const T* const in = in_place ? receive_.data() + Place(count) : send_.data();
+    CheckBoth("all-gather", count, ncclAllGather(in, receive_.data(), count, TypeOf<T>(), communicator_, stream_));
   }
 
   void Broadcast(std::size_t count, bool in_place, int root) {
-    Guarded<T> send(count), receive(count);
-    const bool is_root = rank_.rank() == root;
-    if (is_root) send.Fill(0, Mine(count));
-    if (in_place) {
-      ASSERT_EQ(ncclBcast(send.data(), count, TypeOf<T>(), root, communicator_, stream_), ncclSuccess);
-    } else {
-      ASSERT_EQ(ncclBroadcast(is_root ? send.data() : nullptr, receive.data(), count, TypeOf<T>(), root, communicator_,
-                              stream_),
-                ncclSuccess);
-    }
-    stream_.Synchronize();
-    Expect("broadcast", count, (in_place ? send : receive).Read(), 0,
-           [root](std::size_t i) { return ValueOf(root, i); });
+    const bool is_root = rank_ == root;
+    send_.Set(All(count), 0, is_root ? Mine(count) : std::vector<T>{});
+    receive_.Set(All(count), 0, {});
+    Guarded<T>& out = in_place ? send_ : receive_;
+    out.Expect(0, ValuesOf(root, count));
+    const T* const in = is_root ? send_.data() : nullptr;
+    CheckBoth("broadcast", count,
+              in_place ? ncclBcast(send_.data(), count, TypeOf<T>(), root, communicator_, stream_)
+                       : ncclBroadcast(in, out.data(), count, TypeOf<T>(), root, communicator_, stream_));
   }
 
-  Rank& rank_;
+  const int rank_, ranks_;
   ncclComm_t communicator_;
   Stream stream_;
+  Guarded<T> send_, receive_;
 };
+
+template <typename T>
+void CheckCounts(Rank& rank, ncclComm_t communicator, const std::vector<std::size_t>& counts) {
+  Exact<T> exact(rank, communicator, *std::max_element(counts.begin(), counts.end()));
+  for (const std::size_t count : counts) exact.Check(count);
+}
 
 // One element, none, primes, one more than a step's chunk, several chunks.
 void CheckEverything(int ranks) {
   ExpectAllPassed(RunRanks(ranks, [](Rank& rank) {
     const ncclComm_t communicator = rank.Communicator();
-    for (const std::size_t count : {0, 1, 2, 3, 31, 1021, 8192}) {
-      Exact<float>(rank, communicator).Check(count);
-      Exact<double>(rank, communicator).Check(count);
-      Exact<__nv_bfloat16>(rank, communicator).Check(count);
-      Exact<std::int8_t>(rank, communicator).Check(count);
-      Exact<std::uint8_t>(rank, communicator).Check(count);
-      Exact<std::int32_t>(rank, communicator).Check(count);
-      Exact<std::uint32_t>(rank, communicator).Check(count);
-      Exact<std::int64_t>(rank, communicator).Check(count);
-      Exact<std::uint64_t>(rank, communicator).Check(count);
-    }
-    Exact<float>(rank, communicator).Check(65537);
-    Exact<float>(rank, communicator).Check(200003);
-    Exact<double>(rank, communicator).Check(32769);
-    Exact<std::uint8_t>(rank, communicator).Check(600011);
+    const std::vector<std::size_t> counts = {0, 1, 2, 3, 31, 1021};
+    CheckCounts<float>(rank, communicator, counts);
+    CheckCounts<double>(rank, communicator, counts);
+    CheckCounts<__nv_bfloat16>(rank, communicator, counts);
+    CheckCounts<std::int8_t>(rank, communicator, counts);
+    CheckCounts<std::uint8_t>(rank, communicator, counts);
+    CheckCounts<std::int32_t>(rank, communicator, counts);
+    CheckCounts<std::uint32_t>(rank, communicator, counts);
+    CheckCounts<std::int64_t>(rank, communicator, counts);
+    CheckCounts<std::uint64_t>(rank, communicator, counts);
+    CheckCounts<float>(rank, communicator, {8192, 65537, 150001});
+    CheckCounts<double>(rank, communicator, {32769});
+    CheckCounts<__nv_bfloat16>(rank, communicator, {131073});
+    CheckCounts<std::uint8_t>(rank, communicator, {524289});
     EXPECT_EQ(ncclCommDestroy(communicator), ncclSuccess);
   }));
 }

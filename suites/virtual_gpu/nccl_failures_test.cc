@@ -239,6 +239,7 @@ TEST(NcclAbort, OfOneCommunicatorLeavesAnotherAlone) {
     if (rank.rank() == 0) ncclAllReduce(x.data(), x.data(), 1, ncclInt32, ncclSum, lost, other);
     rank.Barrier();
     EXPECT_EQ(ncclCommAbort(lost), ncclSuccess);
+    other.Synchronize();
     EXPECT_EQ(ncclAllReduce(x.data(), x.data(), 1, ncclInt32, ncclSum, kept, stream), ncclSuccess);
     stream.Synchronize();
     EXPECT_EQ(x.Read()[0], 2);

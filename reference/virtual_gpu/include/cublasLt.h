@@ -13,14 +13,14 @@ typedef struct cublasLtMatmulDescription* cublasLtMatmulDesc_t;
 typedef struct cublasLtMatrixDescription* cublasLtMatrixLayout_t;
 typedef struct cublasLtPreferenceDescription* cublasLtMatmulPreference_t;
 
-typedef enum { CUBLASLT_ORDER_COL = 0 } cublasLtOrder_t;
+typedef enum : int { CUBLASLT_ORDER_COL = 0 } cublasLtOrder_t;
 
-typedef enum {
+typedef enum : int {
   CUBLASLT_POINTER_MODE_HOST = CUBLAS_POINTER_MODE_HOST,
   CUBLASLT_POINTER_MODE_DEVICE = CUBLAS_POINTER_MODE_DEVICE,
 } cublasLtPointerMode_t;
 
-typedef enum {
+typedef enum : int {
   CUBLASLT_EPILOGUE_DEFAULT = 1,
   CUBLASLT_EPILOGUE_RELU = 2,
   CUBLASLT_EPILOGUE_BIAS = 4,
@@ -33,7 +33,7 @@ typedef enum {
   CUBLASLT_EPILOGUE_BGRADB = 512,
 } cublasLtEpilogue_t;
 
-typedef enum {
+typedef enum : int {
   CUBLASLT_MATMUL_DESC_COMPUTE_TYPE = 0,                // int32_t
   CUBLASLT_MATMUL_DESC_SCALE_TYPE = 1,                  // int32_t
   CUBLASLT_MATMUL_DESC_POINTER_MODE = 2,                // int32_t
@@ -49,7 +49,7 @@ typedef enum {
   CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE = 26,             // int32_t; -1 or D's
 } cublasLtMatmulDescAttributes_t;
 
-typedef enum {
+typedef enum : int {
   CUBLASLT_MATRIX_LAYOUT_TYPE = 0,                  // uint32_t
   CUBLASLT_MATRIX_LAYOUT_ORDER = 1,                 // int32_t
   CUBLASLT_MATRIX_LAYOUT_ROWS = 2,                  // uint64_t
@@ -59,7 +59,7 @@ typedef enum {
   CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET = 6,  // int64_t, elements
 } cublasLtMatrixLayoutAttribute_t;
 
-typedef enum {
+typedef enum : int {
   CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES = 1,    // uint64_t
   CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES = 5,  // uint32_t
   CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES = 6,  // uint32_t

@@ -25,7 +25,7 @@ typedef struct {
   char internal[NCCL_UNIQUE_ID_BYTES];
 } ncclUniqueId;
 
-typedef enum {
+typedef enum : int {
   ncclSuccess = 0,
   ncclUnhandledCudaError = 1,
   ncclSystemError = 2,
@@ -37,10 +37,10 @@ typedef enum {
   ncclNumResults = 8,
 } ncclResult_t;
 
-typedef enum { ncclSum = 0, ncclProd = 1, ncclMax = 2, ncclMin = 3, ncclAvg = 4 } ncclRedOp_t;
+typedef enum : int { ncclSum = 0, ncclProd = 1, ncclMax = 2, ncclMin = 3, ncclAvg = 4 } ncclRedOp_t;
 
 // Half precision and the 8-bit floats are not covered.
-typedef enum {
+typedef enum : int {
   ncclInt8 = 0,
   ncclChar = 0,
   ncclUint8 = 1,

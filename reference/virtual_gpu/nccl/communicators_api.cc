@@ -5,6 +5,7 @@
 #include <cstring>
 #include <thread>
 
+#include "reference/virtual_gpu/engine/sanitizers.h"
 #include "reference/virtual_gpu/nccl/group.h"
 #include "reference/virtual_gpu/nccl/handles.h"
 #include "reference/virtual_gpu/nccl/link.h"
@@ -44,6 +45,7 @@ ncclResult_t SetUp(ncclComm_t* comm, const Communicator::Settings& settings,
 
 ncclResult_t InitRank(const char* call, ncclComm_t* comm, int ranks, const ncclUniqueId& id, int rank,
                       const ncclConfig_t* config) {
+  const OwnAffairs own;
   LinkOfEnvironment();
   if (comm == nullptr) return Refuse(ncclInvalidArgument, call, "comm is null");
   *comm = nullptr;
@@ -133,6 +135,7 @@ ncclResult_t Tell(const char* call, const ncclComm* comm, int* value, int (*of)(
 }  // namespace lockstep::virtual_gpu::nccl
 
 namespace nccl = lockstep::virtual_gpu::nccl;
+using lockstep::virtual_gpu::OwnAffairs;
 using nccl::Communicator;
 
 ncclResult_t ncclGetUniqueId(ncclUniqueId* uniqueId) {
@@ -155,6 +158,7 @@ ncclResult_t ncclCommInitRankConfig(ncclComm_t* comm, int nranks, ncclUniqueId c
 }
 
 ncclResult_t ncclCommInitAll(ncclComm_t* comm, int ndev, const int* devlist) {
+  const OwnAffairs own;
   constexpr const char* kCall = "ncclCommInitAll";
   int devices = 0, before = 0;
   cudaGetDeviceCount(&devices);
@@ -179,6 +183,7 @@ ncclResult_t ncclCommInitAll(ncclComm_t* comm, int ndev, const int* devlist) {
 }
 
 ncclResult_t ncclCommSplit(ncclComm_t comm, int color, int key, ncclComm_t* newcomm, ncclConfig_t* config) {
+  const OwnAffairs own;
   constexpr const char* kCall = "ncclCommSplit";
   const auto parent = nccl::FindOrRefuse(kCall, comm);
   if (parent == nullptr) return ncclInvalidArgument;
@@ -202,6 +207,7 @@ ncclResult_t ncclCommSplit(ncclComm_t comm, int color, int key, ncclComm_t* newc
 }
 
 ncclResult_t ncclCommFinalize(ncclComm_t comm) {
+  const OwnAffairs own;
   const auto communicator = nccl::FindOrRefuse("ncclCommFinalize", comm);
   if (communicator == nullptr) return ncclInvalidArgument;
   const ncclResult_t state = communicator->AsyncError();
@@ -210,7 +216,10 @@ ncclResult_t ncclCommFinalize(ncclComm_t comm) {
     return nccl::Refuse(ncclInvalidUsage, "ncclCommFinalize", "the communicator is not ready, or finalized already");
   }
   communicator->BeginWork();
-  const auto work = [communicator] { communicator->DoWork([&] { nccl::Flush(*communicator); }); };
+  const auto work = [communicator] {
+    const OwnAffairs inner;
+    communicator->DoWork([&] { nccl::Flush(*communicator); });
+  };
   if (communicator->settings().blocking) {
     work();
     return communicator->AsyncError();
@@ -221,6 +230,7 @@ ncclResult_t ncclCommFinalize(ncclComm_t comm) {
 
 // What still waits after the flush has failed, and nobody would let go of it.
 ncclResult_t ncclCommDestroy(ncclComm_t comm) {
+  const OwnAffairs own;
   const auto communicator = nccl::FindOrRefuse("ncclCommDestroy", comm);
   if (communicator == nullptr) return ncclInvalidArgument;
   communicator->AwaitWork();
@@ -231,6 +241,7 @@ ncclResult_t ncclCommDestroy(ncclComm_t comm) {
 }
 
 ncclResult_t ncclCommAbort(ncclComm_t comm) {
+  const OwnAffairs own;
   const auto communicator = nccl::FindOrRefuse("ncclCommAbort", comm);
   if (communicator == nullptr) return ncclInvalidArgument;
   communicator->Abort();
@@ -239,6 +250,7 @@ ncclResult_t ncclCommAbort(ncclComm_t comm) {
 }
 
 ncclResult_t ncclCommGetAsyncError(ncclComm_t comm, ncclResult_t* asyncError) {
+  const OwnAffairs own;
   const auto communicator = nccl::FindOrRefuse("ncclCommGetAsyncError", comm);
   if (communicator == nullptr) return ncclInvalidArgument;
   if (asyncError == nullptr) {

@@ -145,10 +145,14 @@ ncclResult_t SetUpAll(std::vector<Setup> setups) {
     communicator->BeginWork();
     if (!communicator->settings().blocking) {
       in_progress = true;
-      std::thread([setup = std::move(setup)] { setup.communicator->DoWork(setup.work); }).detach();
+      std::thread([setup = std::move(setup)] {
+        const OwnAffairs own;
+        setup.communicator->DoWork(setup.work);
+      }).detach();
       continue;
     }
     const auto run = [setup = std::move(setup), &result = results[i]] {
+      const OwnAffairs own;
       result = setup.communicator->DoWork(setup.work);
       if (result != ncclSuccess) setup.failed();
     };

@@ -132,4 +132,7 @@ ncclResult_t ncclGroupStart() {
   return ncclSuccess;
 }
 
-ncclResult_t ncclGroupEnd() { return lockstep::virtual_gpu::nccl::EndGroup(); }
+ncclResult_t ncclGroupEnd() {
+  const lockstep::virtual_gpu::OwnAffairs own;
+  return lockstep::virtual_gpu::nccl::EndGroup();
+}

@@ -17,6 +17,7 @@
 #include <utility>
 #include <vector>
 
+#include "reference/virtual_gpu/engine/sanitizers.h"
 #include "reference/virtual_gpu/nccl/failure.h"
 #include "reference/virtual_gpu/nccl/region.h"
 
@@ -178,7 +179,10 @@ ncclUniqueId MakeUniqueId() {
       listen(listener.get(), kMaxRanks) != 0) {
     Throw("a socket for a unique id");
   }
-  std::thread([held = std::make_shared<Descriptor>(std::move(listener))] { Serve(std::move(*held)); }).detach();
+  std::thread([held = std::make_shared<Descriptor>(std::move(listener))] {
+    const OwnAffairs own;
+    Serve(std::move(*held));
+  }).detach();
   ncclUniqueId opaque{};
   std::memcpy(opaque.internal, &id, sizeof id);
   return opaque;
