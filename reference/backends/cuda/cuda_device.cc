@@ -42,7 +42,7 @@ device::DeviceInfo CudaDevice::Info() const {
   info.libraries["cuda_runtime"] = Version(runtime);
   info.libraries["cuda_driver"] = Version(driver);
   info.libraries["cublas"] = CublasVersion(cublas);
-  info.libraries["fp32_products"] = "fp32, no TF32";
+  info.libraries["fp32_products"] = runtime_.tf32() ? "TF32, as asked for" : "fp32, no TF32";
   info.libraries["bf16_products"] = "bf16, fp32 sums";
   return info;
 }
