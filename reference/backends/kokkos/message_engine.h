@@ -46,6 +46,7 @@ class Operation final : public device::Work {
   // Blocks the program's thread until the operation has ended. Throws what ended it.
   void Wait() override;
   bool Done() override;  // the operation has ended; Wait() says how
+  std::int64_t EndedAt() override;
 
  private:
   friend class MessageEngine;
@@ -69,6 +70,7 @@ class Operation final : public device::Work {
   bool running_ = false;
   // Guarded by the engine's mutex.
   bool done_ = false;
+  Clock::time_point ended_at_{};
   std::string error_;
 };
 
