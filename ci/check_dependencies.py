@@ -23,13 +23,17 @@ ALLOWED = {
     "harness/cli": ["harness"],
     "reference/device": ["harness/protocol"],
     "reference/trainer": ["harness/protocol", "reference/device"],
-    "reference/backends": ["harness/protocol", "reference/device", "reference/trainer"],
+    "reference/mpi": ["reference/device"],
+    "reference/virtual_gpu": [],
+    "reference/backends": ["harness/protocol", "reference/device", "reference/mpi", "reference/trainer"],
     "reference/adapters": ["harness/protocol"],
     # A fault is a decorator over the trainer's seams, so the faulty trainer links the trainer; the harness never does.
     "suites/faults": ["harness/protocol", "reference"],
+    "suites/collectives": ["reference"],
     "suites/unit/trainer": ["harness", "reference"],
-    "suites/unit/kokkos": ["harness/protocol", "reference"],
+    "suites/kernels": ["harness/protocol", "harness/oracle", "reference"],
     "suites/bench": ["harness", "reference"],
+    "suites/virtual_gpu": ["reference/virtual_gpu"],
     "suites": ["harness"],
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"', re.MULTILINE)

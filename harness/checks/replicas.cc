@@ -83,7 +83,7 @@ class Replicas {
     }
   }
 
-  void CompareSlice(protocol::Divergence at, const Slice& slice, const std::vector<double>& part,
+  void CompareSlice(const protocol::Divergence& at, const Slice& slice, const std::vector<double>& part,
                     std::vector<double>& values, std::vector<std::int64_t>& owner) {
     const std::vector<std::int64_t> indices = GlobalIndices(slice);
     const std::vector<double>* right = Right(input_, at.tensor, at.step);

@@ -111,9 +111,10 @@ Document ParseDocument(const std::string& text, const std::string& where, const 
     const std::string place = where + ": line " + std::to_string(row.line);
     if (row.text.starts_with('#')) {
       if (document.from_torch)
-        throw BadInput(place, "is a comment", "expected \"" + Header::FirstLine() + "\" at the top");
+        throw BadInput(place, "is no line of actions",
+                       "expected 0F0,0F1,... or, at the top, \"" + Header::FirstLine() + "\"");
       if (!document.schedule.ranks.empty()) throw BadInput(place, "is a header below the first rank");
-      if (i > 0) header.Read(std::string(row.text), place);
+      header.Read(std::string(row.text), place);
     } else {
       document.schedule.ranks.push_back(ParseRow(row.text, place));
     }

@@ -48,7 +48,7 @@ std::string WhyNot(const Generator& generator, const Shape& shape) {
 
 protocol::Schedule Generate(const Generator& generator, const Shape& shape, const std::string& where) {
   const std::string why_not = WhyNot(generator, shape);
-  if (!why_not.empty()) throw protocol::BadInput(where, "schedule '" + generator.name + "' " + why_not);
+  if (!why_not.empty()) throw protocol::BadInput(where, "'" + generator.name + "' " + why_not);
   protocol::Schedule schedule{generator.name, shape.ranks * shape.chunks, shape.micro_batches, generator.make(shape)};
   if (generator.place) schedule.placement = generator.place(shape);
   const std::string problem = FirstProblem(schedule);
@@ -59,7 +59,7 @@ protocol::Schedule Generate(const Generator& generator, const Shape& shape, cons
 protocol::Schedule Generate(const protocol::Plan& plan) {
   const Generator& generator = FindGenerator(plan.schedule, "plan: schedule");
   if (plan.Stages() == 1) return {plan.schedule, 1, plan.micro_batches, OneRank(plan.micro_batches)};
-  return Generate(generator, {plan.pipeline, plan.chunks, plan.micro_batches}, "plan");
+  return Generate(generator, {plan.pipeline, plan.chunks, plan.micro_batches}, "plan: schedule");
 }
 
 }  // namespace lockstep::schedule

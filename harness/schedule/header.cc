@@ -117,6 +117,8 @@ std::string Header::Write(const Document& document) {
 }
 
 void Header::Read(const std::string& line, const std::string& place) {
+  if (line == FirstLine() && values_.empty()) return;
+  if (Begins(line)) throw BadInput(place, "\"" + line + "\" is another version", "expected \"" + FirstLine() + "\"");
   const std::size_t colon = line.find(':');
   const std::string key = Strip(line.substr(1, colon == std::string::npos ? colon : colon - 1));
   if (colon == std::string::npos) throw BadInput(place, "has no ':'", "expected \"# key: value\"");

@@ -18,11 +18,6 @@ std::string Number(std::int64_t value) { return std::to_string(value); }
 
 }  // namespace
 
-std::string NeverComputed(std::int64_t stage, std::int64_t micro_batch) {
-  return "stage " + Number(stage) + ", micro-batch " + Number(micro_batch) + ": the forward, " + Number(stage) + "F" +
-         Number(micro_batch) + ", is never computed";
-}
-
 bool IsSend(ActionKind kind) { return kind == ActionKind::kSendForward || kind == ActionKind::kSendBackward; }
 
 bool IsTransfer(ActionKind kind) {
@@ -125,9 +120,19 @@ std::optional<Problem> Index::Count() {
   for (std::int64_t stage = 0;; ++stage) {
     for (std::int64_t micro = 0; micro < schedule_->micro_batches; ++micro) {
       if (seen.contains({stage, micro})) continue;
-      return Problem{-1, -1, "", NeverComputed(stage, micro)};
+      return MissingForward(stage, micro);
     }
   }
+}
+
+// Beside an action of the same micro-batch, which is what says that there is such a one.
+Problem Index::MissingForward(std::int64_t stage, std::int64_t micro_batch) const {
+  const std::string name = protocol::ToString(Action{stage, ActionKind::kForward, micro_batch});
+  for (Id id = 0; id < size(); ++id) {
+    if (At(id).micro_batch != micro_batch) continue;
+    return At(id, "the forward of its micro-batch on stage " + Number(stage) + ", " + name + ", is never computed");
+  }
+  return Problem{-1, -1, "", "micro-batch " + Number(micro_batch) + ": the forward, " + name + ", is never computed"};
 }
 
 std::optional<Problem> Index::Enter(Id id) {

@@ -71,7 +71,8 @@ class Index {
   Needs NeedsOf(Id id) const;
 
   Problem At(Id id, const std::string& what) const;  // a problem at this action
-  std::string Place(Id id) const;                    // "1B0 (rank 1, position 2)"
+  Problem MissingForward(std::int64_t stage, std::int64_t micro_batch) const;
+  std::string Place(Id id) const;  // "1B0 (rank 1, position 2)"
 
  private:
   static std::size_t Cast(std::int64_t value) { return static_cast<std::size_t>(value); }
@@ -89,9 +90,6 @@ class Index {
   std::vector<std::pair<std::pair<std::int64_t, std::size_t>, Id>> all_reduces_;
   bool has_transfers_ = false, has_whole_stages_ = false;
 };
-
-// "stage 1, micro-batch 3: the forward, 1F3, is never computed"
-std::string NeverComputed(std::int64_t stage, std::int64_t micro_batch);
 
 bool IsTransfer(protocol::ActionKind kind);
 bool IsSend(protocol::ActionKind kind);

@@ -50,7 +50,7 @@ class Verifier {
     if (forward == kNone) {
       const Id other = std::max({whole, input, weight});
       if (other != kNone) return never(other, "forward", ActionKind::kForward);
-      return Problem{-1, -1, "", NeverComputed(stage, micro)};
+      return index_.MissingForward(stage, micro);
     }
     if (whole != kNone && (input != kNone || weight != kNone)) {
       return index_.At(std::max({whole, input, weight}),

@@ -30,6 +30,8 @@ class Work {
   // When it ended, in nanoseconds of the host's steady clock, asked after Wait() and Device::Synchronize(); 0 where not
   // known. It may be long before Wait() was called.
   virtual std::int64_t EndedAt() { return 0; }
+  // Returns when this rank's own work before the operation has ended: what Wait() takes after it, others cost.
+  virtual void AwaitOwnWork() {}
 };
 using WorkHandle = std::shared_ptr<Work>;
 
@@ -57,7 +59,8 @@ class Communicator {
   virtual WorkHandle ReduceScatter(std::span<const std::int64_t> counts, const float* whole, float* part) = 0;
   virtual WorkHandle Broadcast(std::int64_t n, float* x, int root) = 0;
   // Point to point; the receiver checks that the message's edge is the one that it expects: CommunicationError
-  // "link crossed: expected ..., got ..." otherwise. Sends never block the caller; pairs match in order.
+  // "link crossed: expected ..., got ..." otherwise. Sends never block the caller; pairs match in order. The peer is
+  // another rank.
   virtual WorkHandle Send(std::int64_t n, const float* x, int peer, const Edge& edge) = 0;
   virtual WorkHandle Receive(std::int64_t n, float* x, int peer, const Edge& edge) = 0;
 

@@ -17,10 +17,12 @@ class WatchedWork : public device::Work {
 
   void Wait() override {
     if (inner_->Done()) return inner_->Wait();
+    inner_->AwaitOwnWork();
     const Activity::Wait wait(activity_, waiting_, std::exchange(event_, Recorder::kNone));
     inner_->Wait();
   }
   bool Done() override { return inner_->Done(); }
+  void AwaitOwnWork() override { inner_->AwaitOwnWork(); }
   std::int64_t EndedAt() override { return inner_->EndedAt(); }
 
  private:
