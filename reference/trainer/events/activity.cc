@@ -74,7 +74,7 @@ Recorder::Id Activity::BeginOp(std::int64_t position, const Action& action) {
   cursor.position = position;
   cursor.stage = action.stage;
   cursor.micro_batch = action.micro_batch;
-  cursor.kind = static_cast<std::uint32_t>(LetterOf(action.kind)[0]);
+  cursor.kind = static_cast<unsigned char>(LetterOf(action.kind)[0]);
   cursor.state = CursorState::kComputing;
   cursor.since = now;
   cursor_.Set(cursor);
