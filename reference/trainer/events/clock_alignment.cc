@@ -72,7 +72,7 @@ double CommonClock::Seconds(Nanoseconds local) const {
     offset +=
         (last.offset - first.offset) * static_cast<double>(local - first.at) / static_cast<double>(last.at - first.at);
   }
-  return (static_cast<double>(local - zero_) + offset) * 1e-9;
+  return (static_cast<double>(local - zero_) + offset) / 1e9;
 }
 
 double CommonClock::offset_seconds() const { return estimates_.front().offset * 1e-9; }
