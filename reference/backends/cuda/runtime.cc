@@ -39,10 +39,12 @@ Runtime::Runtime(int rank, int ordinal, bool tf32) : rank_(rank), ordinal_(ordin
   CUBLAS_CHECK(cublasSetStream(cublas_, compute_));
   CUBLAS_CHECK(cublasSetMathMode(cublas_, CUBLAS_DEFAULT_MATH));  // a product says itself what it may round
   CUBLAS_CHECK(cublasLtCreate(&cublas_lt_));
+  clock_ = std::make_unique<StreamClock>(compute_);
 }
 
 // A process that ends for an error has nothing left to say of its streams.
 Runtime::~Runtime() {
+  clock_.reset();
   cublasLtDestroy(cublas_lt_);
   cublasDestroy(cublas_);
   cudaStreamDestroy(copy_);

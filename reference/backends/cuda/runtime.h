@@ -9,6 +9,10 @@
 #include <cublas_v2.h>
 #include <cuda_runtime.h>
 
+#include <memory>
+
+#include "reference/backends/cuda/stream_clock.h"
+
 namespace lockstep::backends::cuda {
 
 // What LOCKSTEP_CUDA_TF32 asks for: 1, or 0 as without it. Throws std::invalid_argument for anything else.
@@ -30,6 +34,7 @@ class Runtime {
   cudaStream_t copy() const { return copy_; }        // between host and device
   cublasHandle_t cublas() const { return cublas_; }  // on compute(), pointers to scalars on the host
   cublasLtHandle_t cublas_lt() const { return cublas_lt_; }
+  StreamClock& clock() const { return *clock_; }
 
  private:
   int rank_, ordinal_;
@@ -37,6 +42,7 @@ class Runtime {
   cudaStream_t compute_ = nullptr, copy_ = nullptr;
   cublasHandle_t cublas_ = nullptr;
   cublasLtHandle_t cublas_lt_ = nullptr;
+  std::unique_ptr<StreamClock> clock_;
 };
 
 }  // namespace lockstep::backends::cuda
