@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Holds the repository to its layout: the named top level, files of at most 400 lines, no binary, no folder without
-a README where code lives.
+"""Holds the repository to its layout: the named top level, files of at most 400 lines, functions of at most 60, no
+binary, no folder without a README where code lives. A function that is a table says so in the line above it, in
+clang-tidy's words: NOLINTNEXTLINE(readability-function-size).
 
     ci/check_layout.py [ROOT]
 """
@@ -12,6 +13,8 @@ TOP = {"CMakeLists.txt", "CMakePresets.json", "README.md", "LICENSE", "reference
        "dashboards"}
 CODE = {".cc", ".h", ".cu", ".cuh", ".py"}
 MAX_LINES = 400
+MAX_FUNCTION_LINES = 60
+TABLE = "NOLINTNEXTLINE(readability-function-size)"
 NEEDS_README = ("harness", "reference", "suites", "results", "ci", "dashboards")
 
 
@@ -19,6 +22,27 @@ def tracked(root):
     out = subprocess.run(["git", "-c", f"safe.directory={root}", "ls-files", "-z", "--cached", "--others",
                           "--exclude-standard"], cwd=root, capture_output=True, check=True).stdout
     return [name for name in out.decode().split("\0") if name and (root / name).is_file()]
+
+
+def long_functions(root, names):
+    """By ctags, which knows where a function of C++ ends."""
+    sources = [name for name in names if pathlib.PurePosixPath(name).suffix in CODE - {".py"}]
+    if not sources:
+        return []
+    out = subprocess.run(["ctags", "-L", "-", "-x", "--_xformat=%{end}\t%n\t%N\t%F", "--fields=+ne", "--kinds-C++=f",
+                          "--langmap=C++:+.cu.cuh"], cwd=root, input="\n".join(sources), capture_output=True, check=True,
+                         text=True).stdout
+    rows = [line.split("\t") for line in out.splitlines()]
+    found = [row for row in rows if row[0].strip().isdigit()]
+    wrong = [] if found or len(sources) < 10 else ["ctags found no function"]
+    for end, start, name, file in found:
+        length = int(end) - int(start) + 1
+        if length <= MAX_FUNCTION_LINES:
+            continue
+        above = (root / file).read_text().splitlines()[max(0, int(start) - 2)]
+        if TABLE not in above:
+            wrong.append(f"{file}:{start}: {name.strip()} has {length} lines, at most {MAX_FUNCTION_LINES}")
+    return wrong
 
 
 def problems(root, names):
@@ -36,6 +60,7 @@ def problems(root, names):
         lines = content.count(b"\n")
         if path.suffix in CODE and lines > MAX_LINES:
             wrong.append(f"{name}: {lines} lines, at most {MAX_LINES}")
+    wrong += long_functions(root, names)
     for top in NEEDS_README:
         folders = {pathlib.PurePosixPath(name).parent for name in names
                    if name.startswith(top + "/") and pathlib.PurePosixPath(name).suffix in CODE}

@@ -3,12 +3,15 @@
 # Settings shared by all targets: warnings are errors, includes are relative to the repository's root.
 add_library(lockstep_settings INTERFACE)
 target_include_directories(lockstep_settings INTERFACE ${CMAKE_SOURCE_DIR})
-target_compile_options(lockstep_settings INTERFACE -Wall -Wextra -Wpedantic -Werror -Wshadow -Wnon-virtual-dtor
-  $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>)  # GCC 12 warns of its own strings
+# nvcc takes other options: see LockstepCuda.cmake.
+target_compile_options(lockstep_settings INTERFACE
+  "$<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Wpedantic;-Werror;-Wshadow;-Wnon-virtual-dtor>"
+  "$<$<AND:$<COMPILE_LANGUAGE:CXX>,$<CXX_COMPILER_ID:GNU>>:-Wno-restrict>")  # GCC 12 warns of its own strings
 target_compile_definitions(lockstep_settings INTERFACE LOCKSTEP_VERSION="${PROJECT_VERSION}")
 if(LOCKSTEP_SANITIZE)
   string(REPLACE ";" "," _sanitizers "${LOCKSTEP_SANITIZE}")
-  target_compile_options(lockstep_settings INTERFACE -fsanitize=${_sanitizers} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  target_compile_options(lockstep_settings INTERFACE
+    "$<$<COMPILE_LANGUAGE:CXX>:-fsanitize=${_sanitizers};-fno-omit-frame-pointer;-fno-sanitize-recover=all>")
   target_link_options(lockstep_settings INTERFACE -fsanitize=${_sanitizers})
 endif()
 

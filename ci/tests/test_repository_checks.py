@@ -73,6 +73,19 @@ class LayoutRule(unittest.TestCase):
     def test_refuses_code_without_a_readme(self):
         self.assertEqual(len(self.problems({"harness/new/a.cc": ""})), 1)
 
+    def test_refuses_a_function_of_61_lines_unless_it_is_a_table(self):
+        def source(lines, above=""):
+            return f"{above}\nint Long() {{\n" + "  ++x;\n" * (lines - 2) + "}\n"
+
+        def function(text, name):
+            return self.problems({"harness/README.md": "", "harness/a/README.md": "", name: text})
+
+        self.assertEqual(function(source(60), "harness/a/a.cc"), [])
+        self.assertIn("Long has 61 lines", function(source(61), "harness/a/a.cc")[0])
+        self.assertIn("Long has 61 lines", function(source(61), "harness/a/a.cu")[0])
+        table = "// NOLINTNEXTLINE(readability-function-size): a table"
+        self.assertEqual(function(source(61, table), "harness/a/a.cc"), [])
+
     def test_refuses_an_empty_tree(self):
         self.assertEqual(len(self.problems({})), 1)
 

@@ -27,8 +27,11 @@ protocol::CheckResult Run(const Input& input) {
                                  at.data, at.pipeline, rank, BatchWords(input, run, s, rank)));
     }
   }
-  // One chunk a rank: forwards are logged as they run, and a part that overtakes another would show as disorder.
-  for (std::size_t r = 0; r < run.ranks().size() && input.plan.chunks == 1; ++r) {
+  // One stage a rank: forwards are logged as they run, and a part that overtakes another would show as disorder.
+  const auto placement = protocol::PlacementOf(run.request().schedule);
+  for (std::size_t r = 0; r < run.ranks().size(); ++r) {
+    const std::int64_t at = input.plan.At(static_cast<std::int64_t>(r)).pipeline;
+    if (placement.at(static_cast<std::size_t>(at)).size() > 1) continue;
     const protocol::MicroBatchEvent* last = nullptr;
     for (const auto& event : run.ranks()[r].micro_batches) {
       const bool back = last != nullptr && (event.step < last->step ||

@@ -1,6 +1,8 @@
 // What every rank says that it does is what it was asked to do: nothing falls back in silence.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "harness/checks/support/verdict.h"
 #include "harness/protocol/bad_input.h"
 
@@ -18,6 +20,16 @@ struct Field {
 std::string Text(std::int64_t value) { return std::to_string(value); }
 std::string Text(bool value) { return value ? "true" : "false"; }
 std::string Text(double value) { return fmt::format("{:.17g}", value); }
+
+// Stages of each pipeline rank; their order on a rank says nothing.
+std::string Text(std::vector<std::vector<std::int64_t>> placement) {
+  std::string text;
+  for (std::vector<std::int64_t>& stages : placement) {
+    std::sort(stages.begin(), stages.end());
+    text += (text.empty() ? "[" : ", [") + List(stages, 64) + "]";
+  }
+  return text;
+}
 
 std::vector<std::int64_t> Partition(const Plan& plan, const protocol::Workload& workload) {
   if (workload.model.kind == protocol::ModelKind::kOwn) return plan.partition;
@@ -70,6 +82,9 @@ std::vector<Field> Fields(const RunEvidence& run, std::int64_t rank) {
       {"clip_norm", Text(request.workload.optimizer.clip_norm), Text(done.clip_norm)},
       {"devices", List(devices, 64), List(done.devices, 64)},
   };
+  if (request.plan.pipeline > 1 && !done.placement.empty()) {
+    fields.push_back({"placement", Text(protocol::PlacementOf(request.schedule)), Text(done.placement)});
+  }
   for (Field& field : PlanFields(request.plan, done.plan, request.workload)) {
     field.name = "plan." + field.name;
     fields.push_back(std::move(field));

@@ -1,6 +1,7 @@
 // B0: whatever two ranks both hold they hold alike, to the last bit; and they report the same figures.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 
@@ -82,7 +83,7 @@ class Replicas {
     }
   }
 
-  void CompareSlice(protocol::Divergence at, const Slice& slice, const std::vector<double>& part,
+  void CompareSlice(const protocol::Divergence& at, const Slice& slice, const std::vector<double>& part,
                     std::vector<double>& values, std::vector<std::int64_t>& owner) {
     const std::vector<std::int64_t> indices = GlobalIndices(slice);
     const std::vector<double>* right = Right(input_, at.tensor, at.step);
@@ -140,11 +141,21 @@ class Replicas {
   // What two ranks are to each other: over which group the reduction was missed.
   std::string Relation(std::int64_t a, std::int64_t b) const {
     const protocol::Coordinates x = input_.plan.At(a), y = input_.plan.At(b);
+    if (x.pipeline != y.pipeline && ShareStages(x.pipeline, y.pipeline)) {
+      return "; they are two pipeline ranks that hold the same stages";
+    }
     if (x.pipeline != y.pipeline) return "; they stand on two pipeline stages and hold copies of one tied weight";
     if (x.data != y.data) return "; they are two replicas";
     const bool masks = input_.workload.model.dropout > 0;
     return std::string("; they are of one tensor group: not reduced over tensor ranks") +
            (masks ? ", or other dropout masks" : "");
+  }
+
+  bool ShareStages(std::int64_t a, std::int64_t b) const {
+    const auto placement = protocol::PlacementOf(run_.request().schedule);
+    const auto &x = placement.at(static_cast<std::size_t>(a)), &y = placement.at(static_cast<std::size_t>(b));
+    return std::any_of(x.begin(), x.end(),
+                       [&](std::int64_t stage) { return std::find(y.begin(), y.end(), stage) != y.end(); });
   }
 
   // The gradients of the rank that is told, beside what known causes give.
@@ -161,12 +172,14 @@ class Replicas {
 
   void CompareFigure(std::int64_t step, const std::string& phase, const std::string& what,
                      const std::function<std::optional<double>(const protocol::StepEvent&)>& of, bool every_rank) {
+    const protocol::Schedule& schedule = run_.request().schedule;
+    const std::vector<std::int64_t> last = protocol::RanksOfStage(schedule, schedule.stages - 1);
     std::optional<double> first;
     std::int64_t holder = 0;
     for (std::size_t r = 0; r < run_.ranks().size(); ++r) {
       const auto rank = static_cast<std::int64_t>(r);
       const std::optional<double> value = of(StepEventOf(run_, rank, step));
-      const bool last_stage = input_.plan.At(rank).pipeline + 1 == input_.plan.pipeline;
+      const bool last_stage = std::find(last.begin(), last.end(), input_.plan.At(rank).pipeline) != last.end();
       const protocol::Divergence at{step, phase, "", rank, -1};
       if (!value) {
         if (every_rank || last_stage) verdict_.Report(at, fmt::format("rank {} reports no {}", rank, what));

@@ -33,10 +33,16 @@ std::string Suggestion(const std::string& word, const std::vector<std::string>& 
 
 // One line with the nearest right word, instead of CLI11's.
 int ExplainParseError(const CLI::App& app, const CLI::ParseError& error, const std::vector<std::string>& words) {
-  const auto chosen = app.get_subcommands();
-  const CLI::App& scope = chosen.empty() ? app : *chosen[0];
-  const std::string help = "lockstep " + (chosen.empty() ? "" : scope.get_name() + " ") + "--help";
-  std::vector<std::string> names = OptionNames(scope);
+  const CLI::App* scope = &app;
+  std::string command = "lockstep";
+  std::size_t depth = 0;  // words that chose a subcommand
+  for (auto chosen = app.get_subcommands(); !chosen.empty(); chosen = scope->get_subcommands()) {
+    scope = chosen[0];
+    command += " " + scope->get_name();
+    ++depth;
+  }
+  const std::string help = command + " --help";
+  const std::vector<std::string> names = OptionNames(*scope);
   for (const std::string& word : words) {
     const std::string name = word.substr(0, word.find('='));
     if (!name.starts_with("--") || name == "--") continue;
@@ -44,10 +50,10 @@ int ExplainParseError(const CLI::App& app, const CLI::ParseError& error, const s
       return Complain(name + ": no such option" + Suggestion(name, names, help));
     }
   }
-  if (chosen.empty() && !words.empty() && !words[0].starts_with("-")) {
-    std::vector<std::string> subcommands;
-    for (const CLI::App* each : app.get_subcommands({})) subcommands.push_back(each->get_name());
-    return Complain(words[0] + ": no such subcommand" + Suggestion(words[0], subcommands, help));
+  std::vector<std::string> subcommands;
+  for (const CLI::App* each : scope->get_subcommands({})) subcommands.push_back(each->get_name());
+  if (!subcommands.empty() && words.size() > depth && !words[depth].starts_with("-")) {
+    return Complain(words[depth] + ": no such subcommand" + Suggestion(words[depth], subcommands, help));
   }
   std::string text = error.what();
   const std::size_t newline = text.find('\n');

@@ -1,19 +1,30 @@
 #include "harness/cli/terminal.h"
 
+#include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <cmath>
 #include <cstdlib>
 
 namespace lockstep::cli {
 namespace {
 
 constexpr double kLineSeconds = 2;  // between lines where they can't be rewritten
+constexpr std::int64_t kColumns = 120;
 
 }  // namespace
 
 bool IsTerminal(std::FILE* stream) { return isatty(fileno(stream)) != 0; }
 
 bool WantsColor(std::FILE* stream) { return IsTerminal(stream) && std::getenv("NO_COLOR") == nullptr; }
+
+std::int64_t Columns(std::FILE* stream) {
+  winsize size{};
+  if (ioctl(fileno(stream), TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
+  const char* said = std::getenv("COLUMNS");
+  const long columns = said == nullptr ? 0 : std::strtol(said, nullptr, 10);
+  return columns >= 20 ? columns : kColumns;
+}
 
 void LiveLine::Show(const std::string& text) {
   const auto now = std::chrono::steady_clock::now();
@@ -41,7 +52,7 @@ void LiveLine::Clear() {
 }
 
 std::string Duration(double seconds) {
-  const long whole = static_cast<long>(seconds + 0.5);
+  const long whole = std::lround(seconds);
   char text[64];
   if (whole < 60) {
     std::snprintf(text, sizeof text, "%ld s", whole);

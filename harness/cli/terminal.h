@@ -2,13 +2,15 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <cstdio>
 #include <string>
 
 namespace lockstep::cli {
 
 bool IsTerminal(std::FILE* stream);
-bool WantsColor(std::FILE* stream);  // a terminal, and NO_COLOR is not set
+bool WantsColor(std::FILE* stream);       // a terminal, and NO_COLOR is not set
+std::int64_t Columns(std::FILE* stream);  // a terminal's width; otherwise $COLUMNS, or 120
 
 class LiveLine {
  public:

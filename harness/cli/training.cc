@@ -21,11 +21,16 @@ constexpr double kTotalSeconds = 1e9;     // as long as wanted
 constexpr std::size_t kRecentSteps = 20;  // that tokens/s and the time left are taken from
 constexpr std::int64_t kSmallFeatures = 128;
 
+std::int64_t LastStageRank(const protocol::Request& request) {
+  const auto last = protocol::RanksOfStage(request.schedule, request.schedule.stages - 1);
+  return request.plan.RankOf({0, 0, last.at(0)});
+}
+
 // The events of the rank that reports the loss, read as they come.
 class LossReader {
  public:
   LossReader(const std::filesystem::path& folder, const protocol::Request& request)
-      : file_(protocol::RankFolder(folder, request.plan.RankOf({0, 0, request.plan.pipeline - 1})) / "events.jsonl") {
+      : file_(protocol::RankFolder(folder, LastStageRank(request)) / "events.jsonl") {
     state_.steps = request.workload.steps;
   }
 

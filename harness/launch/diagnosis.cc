@@ -108,18 +108,24 @@ std::string ExplainDeath(const Attempt& attempt, const RequestWatch& request) {
   return text;
 }
 
+// "rank 1 has no process, rank 0 (pid 4711) is waiting (state S): 2 of 3 ranks never said hello". Those without a
+// process come first: they are what the others wait for.
 std::string MissingHellos(const Attempt& attempt, const RequestWatch& request) {
-  std::string names;
+  std::string gone, there;
+  std::size_t missing = 0;
   for (std::size_t i = 0; i < request.ranks().size(); ++i) {
     if (request.ranks()[i].said_hello) continue;
+    ++missing;
     const auto rank = static_cast<std::int64_t>(i);
     const auto state = attempt.last_states().find(rank);
+    const bool known = state != attempt.last_states().end();
+    std::string& names = known ? there : gone;
     names += (names.empty() ? "" : ", ") + Name(attempt, rank);
-    if (state != attempt.last_states().end()) names += ", which " + StateWords(state->second.second) + ",";
+    names += known ? " " + StateWords(state->second.second) : " has no process";
   }
-  if (names.empty()) return "";
-  if (names.ends_with(',')) names.pop_back();
-  return names + " of " + std::to_string(request.ranks().size()) + " never said hello";
+  if (missing == 0) return "";
+  return gone + (gone.empty() || there.empty() ? "" : ", ") + there + ": " + std::to_string(missing) + " of " +
+         std::to_string(request.ranks().size()) + " ranks never said hello";
 }
 
 std::string Seconds(double seconds) {

@@ -26,8 +26,8 @@ void CheckHello(const Hello& hello, std::int64_t rank, std::int64_t world_size, 
 
 // Every step from the first to the last, in order, each with what is required of this rank.
 void CheckSteps(const RankEvidence& evidence, const Request& request, const std::string& where) {
-  const Hello& hello = evidence.hello;
-  const bool last_stage = hello.effective.at.pipeline == hello.effective.plan.pipeline - 1;
+  const std::vector<std::int64_t> last = RanksOfStage(request.schedule, request.schedule.stages - 1);
+  const bool last_stage = std::find(last.begin(), last.end(), evidence.hello.effective.at.pipeline) != last.end();
   std::int64_t next = request.checkpoint.resume_step + 1;
   for (const StepEvent& event : evidence.steps) {
     const std::string at = where + ": step " + std::to_string(event.step);

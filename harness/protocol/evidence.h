@@ -32,6 +32,8 @@ struct EffectivePlan {
   OptimizerKind optimizer = OptimizerKind::kSgd;
   double clip_norm = 0;
   std::vector<std::int64_t> devices;  // of all ranks, in rank order
+  // Stages that each pipeline rank really holds, as Schedule::placement; empty: not said.
+  std::vector<std::vector<std::int64_t>> placement = {};
 };
 
 struct Hello {

@@ -23,6 +23,18 @@ Enum OneOf(Fields& fields, const std::string& key, const std::vector<Enum>& valu
   return values[static_cast<std::size_t>(std::find(names.begin(), names.end(), name) - names.begin())];
 }
 
+std::vector<std::vector<std::int64_t>> PlacementFrom(Fields& fields) {
+  const nlohmann::json& value = fields.Raw("placement");
+  const auto is_stage = [](const nlohmann::json& stage) { return stage.is_number_integer() && stage >= 0; };
+  const auto is_rank = [&](const nlohmann::json& rank) {
+    return rank.is_array() && std::all_of(rank.begin(), rank.end(), is_stage);
+  };
+  if (!value.is_array() || !std::all_of(value.begin(), value.end(), is_rank)) {
+    fields.Refuse("placement", "is " + value.dump(), "expected the stages of each pipeline rank: [[0, 3], [1, 2]]");
+  }
+  return value.get<std::vector<std::vector<std::int64_t>>>();
+}
+
 EffectivePlan EffectiveFrom(Fields fields) {
   EffectivePlan effective;
   // What a trainer leaves out here would pass for the default: everything must be said.
@@ -37,6 +49,7 @@ EffectivePlan EffectiveFrom(Fields fields) {
       OneOf<OptimizerKind>(fields, "optimizer", {OptimizerKind::kSgd, OptimizerKind::kMomentum, OptimizerKind::kAdamW});
   effective.clip_norm = fields.Number("clip_norm");
   effective.devices = fields.Ints("devices");
+  if (fields.Has("placement")) effective.placement = PlacementFrom(fields);
   fields.Done();
   return effective;
 }

@@ -12,6 +12,18 @@ nlohmann::json Times(double wall, double busy, double idle) {
       {"wall_seconds", NumberToJson(wall)}, {"busy_seconds", NumberToJson(busy)}, {"idle_seconds", NumberToJson(idle)}};
 }
 
+nlohmann::json EffectiveToJson(const EffectivePlan& effective) {
+  nlohmann::json value{
+      {"plan", PlanToJson(effective.plan)},
+      {"at", {{"data", effective.at.data}, {"tensor", effective.at.tensor}, {"pipeline", effective.at.pipeline}}},
+      {"precision", NameOf(effective.precision)},
+      {"optimizer", NameOf(effective.optimizer)},
+      {"clip_norm", NumberToJson(effective.clip_norm)},
+      {"devices", effective.devices}};
+  if (!effective.placement.empty()) value["placement"] = effective.placement;
+  return value;
+}
+
 std::string Padded(std::int64_t number, std::size_t digits) {
   const std::string text = std::to_string(number);
   return std::string(text.size() < digits ? digits - text.size() : 0, '0') + text;
@@ -40,26 +52,18 @@ EvidenceWriter::EvidenceWriter(const std::filesystem::path& request_folder, std:
 }
 
 void EvidenceWriter::Write(const Hello& hello) {
-  const EffectivePlan& effective = hello.effective;
-  WriteJson(
-      folder_ / "hello.json",
-      {{"protocol", kProtocolVersion},
-       {"rank", hello.rank},
-       {"world_size", hello.world_size},
-       {"pid", hello.pid},
-       {"host", hello.host},
-       {"device", {{"kind", hello.device_kind}, {"name", hello.device_name}}},
-       {"trainer", hello.trainer},
-       {"version", hello.version},
-       {"libraries", hello.libraries},
-       {"effective",
-        {{"plan", PlanToJson(effective.plan)},
-         {"at", {{"data", effective.at.data}, {"tensor", effective.at.tensor}, {"pipeline", effective.at.pipeline}}},
-         {"precision", NameOf(effective.precision)},
-         {"optimizer", NameOf(effective.optimizer)},
-         {"clip_norm", NumberToJson(effective.clip_norm)},
-         {"devices", effective.devices}}}},
-      Durability::kRenamed);
+  WriteJson(folder_ / "hello.json",
+            {{"protocol", kProtocolVersion},
+             {"rank", hello.rank},
+             {"world_size", hello.world_size},
+             {"pid", hello.pid},
+             {"host", hello.host},
+             {"device", {{"kind", hello.device_kind}, {"name", hello.device_name}}},
+             {"trainer", hello.trainer},
+             {"version", hello.version},
+             {"libraries", hello.libraries},
+             {"effective", EffectiveToJson(hello.effective)}},
+            Durability::kRenamed);
 }
 
 void EvidenceWriter::Write(const MicroBatchEvent& event) {

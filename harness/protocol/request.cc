@@ -1,5 +1,7 @@
 #include "harness/protocol/request.h"
 
+#include <set>
+
 #include "harness/protocol/bad_input.h"
 #include "harness/protocol/fields.h"
 #include "harness/protocol/files.h"
@@ -12,10 +14,39 @@ constexpr std::int64_t kMaxCount = std::int64_t{1} << 40;
 nlohmann::json ScheduleToJson(const Schedule& schedule) {
   nlohmann::json ranks = nlohmann::json::array();
   for (const auto& line : schedule.ranks) ranks.push_back(ToString(line));
-  return {{"name", schedule.name},
-          {"stages", schedule.stages},
-          {"micro_batches", schedule.micro_batches},
-          {"ranks", ranks}};
+  nlohmann::json value = {{"name", schedule.name},
+                          {"stages", schedule.stages},
+                          {"micro_batches", schedule.micro_batches},
+                          {"ranks", ranks}};
+  if (!schedule.placement.empty()) value["placement"] = schedule.placement;
+  return value;
+}
+
+// Optional: a list of stages for each line, every stage on at least one rank and on none twice.
+std::vector<std::vector<std::int64_t>> PlacementFromFields(Fields& fields, const Schedule& schedule) {
+  std::vector<std::vector<std::int64_t>> placement;
+  if (!fields.Has("placement")) return placement;
+  const nlohmann::json& value = fields.Raw("placement");
+  const auto refuse = [&](const std::string& problem) {
+    fields.Refuse("placement", problem,
+                  "expected for each of the " + std::to_string(schedule.ranks.size()) +
+                      " lines the stages of that rank, such as [[0, 3], [1, 2]]");
+  };
+  if (!value.is_array() || value.size() != schedule.ranks.size()) refuse("is not a list of that length");
+  std::set<std::int64_t> all;
+  for (const nlohmann::json& row : value) {
+    if (!row.is_array()) refuse("holds " + row.dump());
+    std::set<std::int64_t> here;
+    std::vector<std::int64_t>& stages = placement.emplace_back();
+    for (const nlohmann::json& stage : row) {
+      const bool known = stage.is_number_integer() && stage >= 0 && stage < schedule.stages;
+      if (!known || !here.insert(stage.get<std::int64_t>()).second) refuse("holds " + row.dump());
+      stages.push_back(stage.get<std::int64_t>());
+    }
+    all.insert(here.begin(), here.end());
+  }
+  if (std::ssize(all) != schedule.stages) refuse("leaves a stage out");
+  return placement;
 }
 
 Schedule ScheduleFromFields(Fields fields) {
@@ -33,6 +64,7 @@ Schedule ScheduleFromFields(Fields fields) {
       }
     }
   }
+  schedule.placement = PlacementFromFields(fields, schedule);
   fields.Done();
   return schedule;
 }

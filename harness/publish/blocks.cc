@@ -9,6 +9,7 @@
 #include "harness/protocol/plan.h"
 #include "harness/publish/case_figures.h"
 #include "harness/publish/publish.h"
+#include "harness/publish/system.h"
 #include "harness/publish/text.h"
 
 namespace lockstep::publish {
@@ -19,6 +20,7 @@ using protocol::Record;
 
 constexpr std::size_t kRanksShown = 16;
 constexpr std::size_t kCategoriesShown = 3;
+constexpr const char* kNoTimes = "virtual devices: no times are published, for they say nothing of a GPU's\n";
 
 std::string CategoryWords(const protocol::MemoryPeak& memory) {
   std::vector<std::pair<std::int64_t, std::string>> sorted;
@@ -127,6 +129,10 @@ std::string RankBlock(const std::vector<RankFigures>& ranks, const Paint& paint)
 
 std::string FiguresBlock(const Record& record, const Paint& paint) {
   const std::vector<RankFigures> ranks = Together(record);
+  if (OnVirtualDevices(record.system) && !ranks.empty()) {
+    return paint.Bold("figures of the cases that pass: largest peak of a rank") + "\n" + RankBlock(ranks, paint) +
+           kNoTimes;
+  }
   if (ranks.empty()) return ThroughputLine(record);
   return paint.Bold("figures of the cases that pass: largest peak of a rank, its idle time in all of them") + "\n" +
          RankBlock(ranks, paint) + ThroughputLine(record);
@@ -137,14 +143,17 @@ std::string TrainText(const TrainSummary& summary, bool color) {
   const double seconds = Sum(summary.step_seconds), tokens = Sum(summary.tokens);
   std::string out = RankBlock(summary.ranks, paint);
   const std::string plan = protocol::ToString(summary.plan);
-  out += CutEnd(fmt::format("{} on {}, {}: {} steps in {}", OneLine(summary.workload), OneLine(summary.backend), plan,
-                            WithCommas(std::ssize(summary.step_seconds)), Seconds(seconds)),
+  const std::string took = summary.virtual_devices ? "" : " in " + Seconds(seconds);
+  out += CutEnd(fmt::format("{} on {}, {}: {} steps{}", OneLine(summary.workload), OneLine(summary.backend), plan,
+                            WithCommas(std::ssize(summary.step_seconds)), took),
                 kTableWidth) +
          "\n";
   const std::size_t skip = summary.step_seconds.size() > 1 ? 1 : 0;
   const std::vector<double> settled(summary.step_seconds.begin() + static_cast<std::ptrdiff_t>(skip),
                                     summary.step_seconds.end());
-  if (seconds > 0) {
+  if (summary.virtual_devices) {
+    out += fmt::format("{} tokens by the ledger\n", WithCommas(std::llround(tokens))) + kNoTimes;
+  } else if (seconds > 0) {
     out += fmt::format("{} tokens by the ledger, {} tokens/s; median step {}; {} model FLOP/s\n",
                        WithCommas(std::llround(tokens)), Significant(tokens / seconds), Seconds(Median(settled)),
                        Significant(summary.model_flops / seconds));

@@ -57,10 +57,16 @@ double FlopsOf(const protocol::Model& model, double samples) {
   return protocol::ModelFlops(model, tokens ? samples * static_cast<double>(model.sequence) : samples);
 }
 
+bool OnVirtualDevice(const RankEvidence& rank) { return rank.hello.device_kind == "virtual"; }
+
 RankFigures FiguresOf(const RankEvidence& rank, const protocol::Plan& plan) {
   RankFigures figures;
   figures.rank = rank.hello.rank;
   figures.pp_stage = plan.At(rank.hello.rank).pipeline;
+  if (OnVirtualDevice(rank)) {
+    if (rank.done) figures.memory = rank.done->memory;
+    return figures;
+  }
   if (!rank.done) {  // cut short: the steps that it ended
     for (const protocol::StepEvent& event : rank.steps) {
       figures.wall_seconds += event.wall_seconds;
@@ -132,6 +138,7 @@ TrainSummary Summarize(const protocol::Request& request, const std::vector<RankE
   TrainSummary summary;
   summary.plan = request.plan;
   summary.workload = WorkloadName(request.workload);
+  summary.virtual_devices = std::any_of(ranks.begin(), ranks.end(), OnVirtualDevice);
   for (const auto& [number, step] : StepsOf(request.plan, ranks)) {
     if (number <= 0) continue;
     summary.last_step = number;
@@ -160,6 +167,7 @@ void FillFigures(const RunEvidence& evidence, protocol::CaseResult* result) {
                               {"peak_bytes", rank.memory.peak_bytes},
                               {"capacity_bytes", rank.memory.capacity_bytes},
                               {"categories", rank.memory.categories}});
+    if (summary.virtual_devices) continue;
     result->pipeline.push_back({{"rank", rank.rank},
                                 {"pp_stage", rank.pp_stage},
                                 {"wall_seconds", protocol::NumberToJson(rank.wall_seconds)},
@@ -172,8 +180,10 @@ void FillFigures(const RunEvidence& evidence, protocol::CaseResult* result) {
   const std::vector<double> flops(summary.samples.size(),
                                   summary.model_flops / static_cast<double>(summary.samples.size()));
   const std::vector<double> rates = Rates(summary.tokens, summary.step_seconds);
-  result->performance.push_back(Measure(kStepSeconds, "s", "lower", summary.step_seconds, warmup));
-  result->performance.push_back(Measure(kTokensPerSecond, "tokens/s", "higher", rates, warmup));
+  if (!summary.virtual_devices) {
+    result->performance.push_back(Measure(kStepSeconds, "s", "lower", summary.step_seconds, warmup));
+    result->performance.push_back(Measure(kTokensPerSecond, "tokens/s", "higher", rates, warmup));
+  }
   result->performance.push_back(Measure(kTokensPerStep, "tokens", "none", summary.tokens, warmup));
   result->performance.push_back(Measure(kSamplesPerStep, "samples", "none", summary.samples, warmup));
   result->performance.push_back(Measure(kModelFlopsPerStep, "FLOP", "none", flops, warmup));

@@ -1,6 +1,7 @@
 // Figures of one run, read off its evidence: memory by rank and category, idle time by rank, tokens counted from the
 // ledger, seconds a step.
 //
+// Virtual devices are not hardware: of a run on them memory and counts are published, and no time or rate.
 // One place for both users: `conform` puts them into a case, `train` into its summary, and both publish the same
 // metrics. It knows evidence and records; it judges nothing.
 #pragma once
@@ -43,9 +44,10 @@ struct TrainSummary {
   std::string workload;         // "gpt fp32": first word is the metrics' label
   std::string started, ended;   // ISO 8601, UTC
   protocol::Plan plan;
-  bool complete = false;  // every step asked for was made
+  bool complete = false;         // every step asked for was made
+  bool virtual_devices = false;  // then no time of it is published: it would say nothing of the device's kind
   std::int64_t last_step = 0;
-  std::vector<double> step_seconds;  // of each step made, slowest rank
+  std::vector<double> step_seconds;  // of each step made, slowest rank; not published of virtual devices
   std::vector<double> tokens;        // of each step made, from the ledger
   std::vector<double> samples;       // of each step made, from the ledger
   double model_flops = 0;            // of all steps made

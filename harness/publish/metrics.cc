@@ -77,6 +77,7 @@ void AddRanks(const std::vector<RankFigures>& ranks, const Labels& labels, Metri
     for (const auto& [category, bytes] : rank.memory.categories) {
       metrics->SetMax("device_memory_peak_bytes", With(at, {{"category", category}}), static_cast<double>(bytes));
     }
+    if (!(rank.wall_seconds > 0)) continue;  // no times of virtual devices
     const Labels stage = With(labels, {{"pp_stage", std::to_string(rank.pp_stage)}});
     metrics->Add("pipeline_idle_seconds_total", With(stage, {{"reason", "other_rank"}}), rank.idle_seconds);
     metrics->Add("pipeline_busy_seconds_total", stage, rank.busy_seconds);
@@ -178,7 +179,9 @@ std::string TrainMetricsText(const TrainSummary& summary) {
   metrics.Set("run_info", {{"run_id", summary.run_id}, {"profile", "train"}, {"trainer", FirstWord(summary.backend)}},
               1);
   AddRanks(summary.ranks, labels, &metrics);
-  AddSteps({summary.step_seconds, Sum(summary.tokens), Sum(summary.samples), summary.model_flops}, labels, &metrics);
+  if (!summary.virtual_devices) {
+    AddSteps({summary.step_seconds, Sum(summary.tokens), Sum(summary.samples), summary.model_flops}, labels, &metrics);
+  }
   if (!summary.step_seconds.empty()) metrics.Set("loss", labels, summary.last_loss);
   const auto ended = static_cast<double>(UnixTime(summary.ended));
   if (ended > 0) metrics.Set("last_step_timestamp_seconds", labels, ended);

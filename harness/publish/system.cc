@@ -149,6 +149,13 @@ json System(const std::vector<protocol::Hello>& hellos) {
   return system;
 }
 
+bool OnVirtualDevices(const json& system) {
+  if (!system.is_object() || !system.contains("devices") || !system["devices"].is_array()) return false;
+  return std::any_of(system["devices"].begin(), system["devices"].end(), [](const json& device) {
+    return device.is_object() && device.contains("kind") && device["kind"] == "virtual";
+  });
+}
+
 json Environment() {
   json environment = json::object();
   for (const char* name : kAllowed) {

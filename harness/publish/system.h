@@ -18,6 +18,8 @@ nlohmann::json Tool();  // name, version, revision, dirty (of this build)
 // what the ranks said of theirs. `hellos` may be empty.
 nlohmann::json System(const std::vector<protocol::Hello>& hellos);
 
+bool OnVirtualDevices(const nlohmann::json& system);  // of a record; false where it says nothing of devices
+
 nlohmann::json Environment();  // allow-listed variables that are set
 
 std::string NewRunId();  // "20250131T235959Z-1a2b3c4d"

@@ -1,169 +1,269 @@
 #include "harness/schedule/verify.h"
 
+#include <algorithm>
+#include <functional>
 #include <map>
-#include <optional>
-#include <set>
-#include <tuple>
-#include <vector>
+
+#include "harness/schedule/wait.h"
 
 namespace lockstep::schedule {
 namespace {
 
 using protocol::Action;
 using protocol::ActionKind;
-using Key = std::tuple<std::int64_t, ActionKind, std::int64_t>;  // stage, kind, micro-batch
 
-Key KeyOf(const Action& action) { return {action.stage, action.kind, action.micro_batch}; }
-
-std::string Place(std::size_t rank, std::size_t position, const Action& action) {
-  return "rank " + std::to_string(rank) + ", position " + std::to_string(position) + ", " + ToString(action);
-}
-
-bool IsTransfer(ActionKind kind) {
-  return kind == ActionKind::kSendForward || kind == ActionKind::kReceiveForward || kind == ActionKind::kSendBackward ||
-         kind == ActionKind::kReceiveBackward;
+std::string Name(std::int64_t stage, ActionKind kind, std::int64_t micro_batch) {
+  return protocol::ToString(Action{stage, kind, micro_batch});
 }
 
 class Verifier {
  public:
-  explicit Verifier(const protocol::Schedule& schedule) : schedule_(schedule) {}
+  explicit Verifier(const Index& index) : index_(index), schedule_(index.schedule()) {}
 
-  std::string FirstProblem() {
-    if (schedule_.ranks.empty() || schedule_.stages < 1 || schedule_.micro_batches < 1) return "it is empty";
-    if (schedule_.stages % static_cast<std::int64_t>(schedule_.ranks.size()) != 0) {
-      return std::to_string(schedule_.stages) + " stages do not divide over " + std::to_string(schedule_.ranks.size()) +
-             " ranks";
-    }
-    for (const auto& check : {&Verifier::Placement, &Verifier::Completeness, &Verifier::Simulation}) {
-      const std::string problem = (this->*check)();
-      if (!problem.empty()) return problem;
-    }
-    return "";
-  }
-
- private:
-  // Every action in range, on its stage's rank, and once.
-  std::string Placement() {
-    for (std::size_t rank = 0; rank < schedule_.ranks.size(); ++rank) {
-      for (std::size_t i = 0; i < schedule_.ranks[rank].size(); ++i) {
-        const Action& action = schedule_.ranks[rank][i];
-        if (action.stage < 0 || action.stage >= schedule_.stages || action.micro_batch < 0 ||
-            action.micro_batch >= schedule_.micro_batches) {
-          return Place(rank, i, action) + ": there is no such stage or micro-batch";
-        }
-        if (RankOf(action.stage) != rank) {
-          return Place(rank, i, action) + ": stage " + std::to_string(action.stage) + " stands on rank " +
-                 std::to_string(RankOf(action.stage));
-        }
-        if (!all_.insert(KeyOf(action)).second) return Place(rank, i, action) + ": executed twice";
-        has_transfers_ = has_transfers_ || IsTransfer(action.kind);
-      }
-    }
-    return "";
-  }
-
-  std::string Completeness() {
-    for (std::int64_t stage = 0; stage < schedule_.stages; ++stage) {
-      for (std::int64_t micro = 0; micro < schedule_.micro_batches; ++micro) {
-        const auto has = [&](ActionKind kind) { return all_.contains({stage, kind, micro}); };
-        const std::string where = "stage " + std::to_string(stage) + ", micro-batch " + std::to_string(micro);
-        if (!has(ActionKind::kForward)) return where + ": the forward is never computed";
-        const bool whole = has(ActionKind::kBackward), input = has(ActionKind::kInputGradient),
-                   weight = has(ActionKind::kWeightGradient);
-        if (whole && (input || weight)) return where + ": the backward is computed whole and in parts";
-        if (!whole && !input) return where + ": the backward is never computed";
-        if (!whole && !weight) return where + ": the weight gradient is never computed";
-      }
-    }
-    return "";
-  }
-
-  // Runs every rank's line as far as it gets; what is left over waits for ever.
-  std::string Simulation() {
-    std::vector<std::size_t> cursor(schedule_.ranks.size(), 0);
-    for (bool moved = true; moved;) {
-      moved = false;
-      for (std::size_t rank = 0; rank < schedule_.ranks.size(); ++rank) {
-        const auto& line = schedule_.ranks[rank];
-        while (cursor[rank] < line.size() && !FirstMissing(line[cursor[rank]])) {
-          done_.insert(KeyOf(line[cursor[rank]++]));
-          moved = true;
-        }
-      }
-    }
-    // A need on the stuck rank itself is a wrong order; a need elsewhere may only follow from that. Name the cause
-    // first.
-    std::string stuck;
-    for (std::size_t rank = 0; rank < schedule_.ranks.size(); ++rank) {
-      if (cursor[rank] == schedule_.ranks[rank].size()) continue;
-      const Action& action = schedule_.ranks[rank][cursor[rank]];
-      const Action missing = *FirstMissing(action);
-      const std::string text = Place(rank, cursor[rank], action) + ": waits for " + ToString(missing) +
-                               (all_.contains(KeyOf(missing)) ? "" : ", which is not in the schedule");
-      if (!all_.contains(KeyOf(missing)) || RankOf(missing.stage) == rank) return text;
-      if (stuck.empty()) stuck = text + ", which waits in turn: deadlock";
-    }
-    return stuck;
-  }
-
-  std::optional<Action> FirstMissing(const Action& action) const {
-    for (const Action& need : Needs(action)) {
-      if (!done_.contains(KeyOf(need))) return need;
+  std::optional<Problem> FirstProblem() const {
+    for (const auto check : {&Verifier::Completeness, &Verifier::Pairs, &Verifier::Transfers, &Verifier::Order,
+                             &Verifier::WholeStages, &Verifier::Channels}) {
+      if (const auto problem = (this->*check)()) return problem;
     }
     return std::nullopt;
   }
 
-  std::vector<Action> Needs(const Action& action) const {
-    const std::int64_t s = action.stage, i = action.micro_batch;
-    const bool last = s + 1 == schedule_.stages;
-    std::vector<Action> needs;
-    switch (action.kind) {
-      case ActionKind::kForward:
-        if (s > 0) needs.push_back(Arrival(s - 1, s, ActionKind::kReceiveForward, ActionKind::kForward, i));
-        break;
-      case ActionKind::kBackward:
-      case ActionKind::kInputGradient:
-        needs.push_back({s, ActionKind::kForward, i});
-        if (!last) needs.push_back(Arrival(s + 1, s, ActionKind::kReceiveBackward, InputGradientOf(s + 1, i), i));
-        break;
-      case ActionKind::kWeightGradient:
-        needs.push_back({s, ActionKind::kInputGradient, i});
-        break;
+ private:
+  // Every stage does every micro-batch, once and on one rank.
+  std::optional<Problem> Completeness() const {
+    for (std::int64_t stage = 0; stage < schedule_.stages; ++stage) {
+      for (std::int64_t micro = 0; micro < schedule_.micro_batches; ++micro) {
+        if (const auto problem = CompletenessOf(stage, micro)) return problem;
+      }
+    }
+    return std::nullopt;
+  }
+
+  std::optional<Problem> CompletenessOf(std::int64_t stage, std::int64_t micro) const {
+    const Id forward = index_.Find(stage, ActionKind::kForward, micro);
+    const Id whole = index_.Find(stage, ActionKind::kBackward, micro);
+    const Id input = index_.Find(stage, ActionKind::kInputGradient, micro);
+    const Id weight = index_.Find(stage, ActionKind::kWeightGradient, micro);
+    const auto never = [&](Id beside, const std::string& what, ActionKind kind) {
+      return index_.At(beside, "its " + what + ", " + Name(stage, kind, micro) + ", is never computed");
+    };
+    if (forward == kNone) {
+      const Id other = std::max({whole, input, weight});
+      if (other != kNone) return never(other, "forward", ActionKind::kForward);
+      return index_.MissingForward(stage, micro);
+    }
+    if (whole != kNone && (input != kNone || weight != kNone)) {
+      return index_.At(std::max({whole, input, weight}),
+                       "the backward is computed whole, " + index_.Place(whole) + ", and in parts");
+    }
+    if (whole == kNone && input == kNone && weight == kNone) return never(forward, "backward", ActionKind::kBackward);
+    if (whole == kNone && input == kNone) return never(weight, "input gradient", ActionKind::kInputGradient);
+    if (whole == kNone && weight == kNone) return never(input, "weight gradient", ActionKind::kWeightGradient);
+    for (const Id id : {whole, input, weight, index_.Find(stage, ActionKind::kRecompute, micro)}) {
+      if (id != kNone && index_.Rank(id) != index_.Rank(forward)) {
+        return index_.At(id, "the forward of this micro-batch is on another rank, " + index_.Place(forward));
+      }
+    }
+    return std::nullopt;
+  }
+
+  // Fused pairs are a forward and a backward that follow each other and don't need each other.
+  std::optional<Problem> Pairs() const {
+    for (Id id = 0; id < index_.size(); ++id) {
+      if (!index_.At(id).with_next) continue;
+      const auto& line = schedule_.ranks[index_.Rank(id)];
+      if (index_.Position(id) + 1 >= line.size() || line[index_.Position(id) + 1].with_next) {
+        return index_.At(id, "is fused with nothing");
+      }
+      for (const Id need : index_.NeedsOf(id + 1).All()) {
+        if (need == id)
+          return index_.At(id + 1, "is fused with " + protocol::ToString(index_.At(id)) + ", which it needs");
+      }
+    }
+    return std::nullopt;
+  }
+
+  // Where the text has transfers, they are the ones needed.
+  std::optional<Problem> Transfers() const {
+    if (!index_.has_transfers()) return std::nullopt;
+    for (Id id = 0; id < index_.size(); ++id) {
+      const auto problem = IsTransfer(index_.At(id).kind) ? TransferIsNeeded(id) : TransferIsThere(id);
+      if (problem) return problem;
+    }
+    return std::nullopt;
+  }
+
+  std::optional<Problem> TransferIsNeeded(Id id) const {
+    const auto [from, to] = index_.Channel(id);
+    const Action& action = index_.At(id);
+    const bool downwards = action.kind == ActionKind::kSendForward || action.kind == ActionKind::kReceiveBackward;
+    const std::int64_t other = action.stage + (downwards ? 1 : -1);
+    if (other < 0 || other >= schedule_.stages) return index_.At(id, "there is no stage " + std::to_string(other));
+    if (from == to) {
+      return index_.At(id, "stages " + std::to_string(action.stage) + " and " + std::to_string(other) +
+                               " are on one rank for this micro-batch: there is nothing to transfer");
+    }
+    // An action of a micro-batch that passes this stage on another rank.
+    if (index_.Rank(index_.Find(action.stage, ActionKind::kForward, action.micro_batch)) != index_.Rank(id)) {
+      return index_.At(id, "this micro-batch passes the stage on another rank");
+    }
+    if (index_.Peer(id) != kNone) return std::nullopt;
+    const std::string peer = Name(other, PeerKind(action.kind), action.micro_batch);
+    return index_.At(
+        id, (IsSend(action.kind) ? "nobody receives it: " : "nobody sends it: ") + peer + " is not in the schedule");
+  }
+
+  static ActionKind PeerKind(ActionKind kind) {
+    switch (kind) {
       case ActionKind::kSendForward:
-        needs.push_back({s, ActionKind::kForward, i});
-        break;
+        return ActionKind::kReceiveForward;
       case ActionKind::kReceiveForward:
-        needs.push_back({s - 1, ActionKind::kSendForward, i});
-        break;
+        return ActionKind::kSendForward;
       case ActionKind::kSendBackward:
-        needs.push_back({s, InputGradientOf(s, i), i});
+        return ActionKind::kReceiveBackward;
+      default:
+        return ActionKind::kSendBackward;
+    }
+  }
+
+  // An F, B or I whose input comes from another rank has its receive.
+  std::optional<Problem> TransferIsThere(Id id) const {
+    const Action& action = index_.At(id);
+    const bool forward = action.kind == ActionKind::kForward;
+    if (!forward && action.kind != ActionKind::kBackward && action.kind != ActionKind::kInputGradient)
+      return std::nullopt;
+    const std::int64_t source = action.stage + (forward ? -1 : 1);
+    const Id there = index_.Find(source, ActionKind::kForward, action.micro_batch);
+    if (there == kNone || index_.Rank(there) == index_.Rank(id)) return std::nullopt;
+    const ActionKind receive = forward ? ActionKind::kReceiveForward : ActionKind::kReceiveBackward;
+    if (index_.Find(action.stage, receive, action.micro_batch) != kNone) return std::nullopt;
+    return index_.At(id, "needs what stage " + std::to_string(source) + " computes on rank " +
+                             std::to_string(index_.Rank(there)) + ", and " +
+                             Name(action.stage, receive, action.micro_batch) + " is not in the schedule");
+  }
+
+  // Within a rank nothing stands before what it needs.
+  std::optional<Problem> Order() const {
+    for (Id id = 0; id < index_.size(); ++id) {
+      for (const Id need : index_.NeedsOf(id).All()) {
+        if (index_.Rank(need) == index_.Rank(id) && need > id) {
+          return index_.At(id, "stands before " + index_.Place(need) + ", which it needs");
+        }
+      }
+    }
+    return std::nullopt;
+  }
+
+  // What concerns whole stages: gathered before use, reduced and updated after the last gradient.
+  std::optional<Problem> WholeStages() const {
+    if (!index_.has_whole_stages()) return std::nullopt;
+    for (std::size_t rank = 0; rank < index_.ranks(); ++rank) {
+      std::map<std::int64_t, StageState> stages;
+      for (std::size_t position = 0; position < schedule_.ranks[rank].size(); ++position) {
+        const Action& action = schedule_.ranks[rank][position];
+        if (action.kind == ActionKind::kGather) stages[action.stage].ever_gathered = true;
+        stages[action.stage].last = index_.IdOf(rank, position);
+        if (action.kind == ActionKind::kBackward || action.kind == ActionKind::kWeightGradient) {
+          stages[action.stage].last_gradient = index_.IdOf(rank, position);
+        }
+      }
+      for (std::size_t position = 0; position < schedule_.ranks[rank].size(); ++position) {
+        const Id id = index_.IdOf(rank, position);
+        const std::string what = Step(&stages[index_.At(id).stage], id);
+        if (!what.empty()) return index_.At(id, what);
+      }
+    }
+    return std::nullopt;
+  }
+
+  struct StageState {
+    bool ever_gathered = false, gathered = false, reduced = false, updated = false;
+    Id last = kNone, last_gradient = kNone;
+  };
+
+  std::string Step(StageState* stage, Id id) const {
+    const Action& action = index_.At(id);
+    const bool computes = IsCompute(action.kind) && action.kind != ActionKind::kOptimizer;
+    if (stage->updated && action.kind != ActionKind::kReshard) return "stands after the stage's OPTIMIZER";
+    if (computes && stage->ever_gathered && !stage->gathered) return "runs while the stage is not gathered (UNSHARD)";
+    switch (action.kind) {
+      case ActionKind::kGather:
+        if (stage->gathered) return "the stage is gathered already";
+        stage->gathered = true;
         break;
-      case ActionKind::kReceiveBackward:
-        needs.push_back({s + 1, ActionKind::kSendBackward, i});
+      case ActionKind::kReshard:
+        if (!stage->gathered) return "the stage is not gathered";
+        stage->gathered = false;
+        break;
+      case ActionKind::kAllReduce:
+        if (id < stage->last_gradient) return "stands before " + index_.Place(stage->last_gradient);
+        for (const std::size_t holder : index_.RanksOf(action.stage)) {
+          if (index_.AllReduce(action.stage, holder) != kNone) continue;
+          return "rank " + std::to_string(holder) + " holds the stage too, and never comes to its REDUCE_GRAD";
+        }
+        stage->reduced = true;
+        break;
+      case ActionKind::kOptimizer:
+        if (id < stage->last_gradient) return "stands before " + index_.Place(stage->last_gradient);
+        if (!stage->reduced && index_.RanksOf(action.stage).size() > 1) {
+          return "stands before the stage's REDUCE_GRAD, whose gradients are on several ranks";
+        }
+        stage->updated = true;
+        break;
+      default:
         break;
     }
-    return needs;
+    return "";
   }
 
-  // What must be done before stage `to` has what stage `from` computed: the receive where the text has transfers.
-  Action Arrival(std::int64_t from, std::int64_t to, ActionKind receive, ActionKind compute, std::int64_t micro) const {
-    if (has_transfers_ && RankOf(from) != RankOf(to)) return {to, receive, micro};
-    return {from, compute, micro};
+  // First in, first out: a rank receives from another in the order in which that one sends.
+  std::optional<Problem> Channels() const {
+    std::map<std::pair<std::size_t, std::size_t>, std::pair<std::vector<Id>, std::vector<Id>>> channels;
+    for (Id id = 0; id < index_.size(); ++id) {
+      if (!IsTransfer(index_.At(id).kind)) continue;
+      auto& [sends, receives] = channels[index_.Channel(id)];
+      (IsSend(index_.At(id).kind) ? sends : receives).push_back(id);
+    }
+    for (const auto& [channel, ends] : channels) {
+      const auto& [sends, receives] = ends;
+      for (std::size_t i = 0; i < receives.size(); ++i) {
+        if (index_.Peer(receives[i]) == sends[i]) continue;
+        return index_.At(receives[i], "comes upon the message of " + index_.Place(sends[i]) + ": rank " +
+                                          std::to_string(channel.first) + " sends it before " +
+                                          index_.Place(index_.Peer(receives[i])) +
+                                          ", and the channel is first in, first out");
+      }
+    }
+    return std::nullopt;
   }
 
-  ActionKind InputGradientOf(std::int64_t stage, std::int64_t micro) const {
-    return all_.contains({stage, ActionKind::kBackward, micro}) ? ActionKind::kBackward : ActionKind::kInputGradient;
-  }
-
-  std::size_t RankOf(std::int64_t stage) const { return static_cast<std::size_t>(stage) % schedule_.ranks.size(); }
-
+  const Index& index_;
   const protocol::Schedule& schedule_;
-  std::set<Key> all_, done_;
-  bool has_transfers_ = false;
 };
 
 }  // namespace
 
-std::string FirstProblem(const protocol::Schedule& schedule) { return Verifier(schedule).FirstProblem(); }
+const std::vector<Channels>& EveryKindOfChannels() {
+  static const std::vector<Channels> all{
+      {ChannelKind::kUnbounded}, {ChannelKind::kBounded, 1}, {ChannelKind::kRendezvous}};
+  return all;
+}
+
+std::optional<Problem> Verify(const protocol::Schedule& schedule, const std::vector<Channels>& channels) {
+  Index index;
+  if (const auto problem = Index::Build(schedule, &index)) return problem;
+  if (const auto problem = Verifier(index).FirstProblem()) return problem;
+  for (const Channels& each : channels) {
+    const Execution execution = Execute(index, Costs(), each, Receives::kWait);
+    if (!execution.Complete()) return ExplainWait(index, execution, each);
+    if (!index.has_transfers()) break;  // the kinds differ by what a send in the text does
+  }
+  return std::nullopt;
+}
+
+std::string FirstProblem(const protocol::Schedule& schedule) {
+  const auto problem = Verify(schedule, EveryKindOfChannels());
+  return problem ? ToString(*problem) : "";
+}
 
 }  // namespace lockstep::schedule

@@ -1,8 +1,9 @@
 // What a backend communicates: collectives and point to point within one group of ranks.
 //
 // An operation starts after all compute work enqueued before the call has ended, and runs beside later compute work;
-// compute work enqueued after Work::Wait() sees its result. Operations of one communicator run in the order of calls;
-// those of different communicators are independent. The buffers must stay until Wait(). Reductions add in a fixed
+// compute work enqueued after Work::Wait() sees its result. Collectives of one communicator run in the order of calls,
+// and so do its messages from one rank to another; all others are independent of each other: a receive that waits holds
+// up nothing but later ones from the same rank. The buffers must stay until Wait(). Reductions add in a fixed
 // order that depends on count and group alone, the same on every rank: all members get the same bytes.
 // A dead or silent peer ends the call: CommunicationError, naming operation, peer and elapsed time.
 #pragma once
@@ -26,6 +27,8 @@ class Work {
   virtual ~Work() = default;
   virtual void Wait() = 0;               // idempotent; throws CommunicationError
   virtual bool Done() { return false; }  // true: Wait() returns at once; false where not known
+  // Returns when this rank's own work before the operation has ended: what Wait() takes after it, others cost.
+  virtual void AwaitOwnWork() {}
 };
 using WorkHandle = std::shared_ptr<Work>;
 
@@ -53,7 +56,8 @@ class Communicator {
   virtual WorkHandle ReduceScatter(std::span<const std::int64_t> counts, const float* whole, float* part) = 0;
   virtual WorkHandle Broadcast(std::int64_t n, float* x, int root) = 0;
   // Point to point; the receiver checks that the message's edge is the one that it expects: CommunicationError
-  // "link crossed: expected ..., got ..." otherwise. Sends never block the caller; pairs match in order.
+  // "link crossed: expected ..., got ..." otherwise. Sends never block the caller; pairs match in order. The peer is
+  // another rank.
   virtual WorkHandle Send(std::int64_t n, const float* x, int peer, const Edge& edge) = 0;
   virtual WorkHandle Receive(std::int64_t n, float* x, int peer, const Edge& edge) = 0;
 

@@ -81,11 +81,11 @@ class Device {
   // y = (x - mean) * rstd * weight + bias; mean and 1/sqrt(variance + 1e-5) of each row are kept
   virtual void LayerNormForward(std::int64_t rows, std::int64_t width, const float* x, const float* weight,
                                 const float* bias, float* y, float* mean, float* rstd) = 0;
-  // d_x (+)= if accumulate_x; d_weight += , d_bias += (sums over rows, in row order)
+  // d_x (+)= if accumulate_x; d_weight += , d_bias += (sums over rows, in row order; the sum is added, not each row)
   virtual void LayerNormBackward(std::int64_t rows, std::int64_t width, const float* x, const float* weight,
                                  const float* mean, const float* rstd, const float* d_y, float* d_x, bool accumulate_x,
                                  float* d_weight, float* d_bias) = 0;
-  // d_bias[j] += sum_i d_y[i][j]
+  // d_bias[j] += sum_i d_y[i][j]; the sum is added, not each row
   virtual void BiasBackward(std::int64_t rows, std::int64_t width, const float* d_y, float* d_bias) = 0;
   // x[i][j] += bias[j]
   virtual void AddBias(std::int64_t rows, std::int64_t width, const float* bias, float* x) = 0;

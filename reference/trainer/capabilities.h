@@ -13,7 +13,8 @@ protocol::Capabilities Describe(const std::string& name);
 // Throws BadInput naming the field: outside of the capabilities, or a schedule that can't be run as it stands.
 void Refuse(const protocol::Request& request, const protocol::Capabilities& can, const std::string& where);
 
-// F and B actions of a pipeline rank's line; explicit transfers are dropped: the executor adds its own.
+// F, B, I and W of a pipeline rank's line. The rest is dropped: the executor adds the transfers that these need, and
+// reduces and updates at the end of the step. A fused pair runs as its two parts.
 std::vector<protocol::Action> ComputeLine(const protocol::Schedule& schedule, std::int64_t pipeline_rank);
 
 }  // namespace lockstep::trainer

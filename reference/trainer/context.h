@@ -1,4 +1,5 @@
-// What every part of one rank's run is given: device, request, place in the plan, and groups of ranks.
+// What every part of one rank's run is given: device, request, place in the plan, how stages are wired,
+// and groups of ranks.
 //
 // Passed by reference and outlived by nothing that keeps it; there is no global state.
 #pragma once
@@ -10,6 +11,7 @@
 #include "harness/protocol/request.h"
 #include "reference/device/device.h"
 #include "reference/trainer/groups.h"
+#include "reference/trainer/wiring.h"
 
 namespace lockstep::trainer {
 
@@ -19,6 +21,7 @@ struct RankContext {
   const protocol::Inputs& inputs;
   std::filesystem::path folder;  // the request's
   protocol::Coordinates at;
+  const Wiring& wiring;
   Groups& groups;
 
   const protocol::Model& model() const { return request.workload.model; }

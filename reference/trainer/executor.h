@@ -1,19 +1,17 @@
-// Runs one pipeline rank's line of a schedule: any schedule of F and B over any stages, with the transfers it needs.
+// Runs one pipeline rank's line of a schedule: forwards, and backwards whole or in their two parts, over any stages.
 //
-// Receives are posted one action early, sends never block. A message carries its edge, so a crossed wire is an error
-// and not a wrong gradient. Activations are freed by the backward that uses them; what was sent stays until it has
-// left. Knows nothing of models, and nothing of schedules beyond the line it is given.
+// Gradients of a stage's weights are added in the order in which its B and W stand in the line, and given to the
+// reducer at the last of them, whichever kind that is. Activations are freed by the last action that reads them. Knows
+// nothing of models, and nothing of schedules beyond the line it is given and the wiring of the others'.
 #pragma once
 
-#include <deque>
 #include <functional>
 #include <map>
-#include <memory>
-#include <tuple>
 #include <vector>
 
 #include "reference/trainer/gradient_reducer.h"
 #include "reference/trainer/model/stage.h"
+#include "reference/trainer/transfers.h"
 
 namespace lockstep::trainer {
 
@@ -26,36 +24,26 @@ struct ExecutorParts {
 
 class Executor {
  public:
-  // `line`: F and B actions of stages that stand here.
+  // `line`: F, B, I and W actions of stages that stand here.
   Executor(const RankContext& context, const ExecutorParts& parts, std::vector<protocol::Action> line);
   // One step. `on_forward`: once for each micro-batch, before its first forward on this rank.
   void Run(std::vector<MicroBatch>& micro_batches, const std::function<void(const MicroBatch&)>& on_forward);
 
  private:
-  using Key = std::tuple<std::int64_t, std::int64_t, bool>;  // receiving stage, micro-batch, backward
-  struct Message {
-    Key key;
-    Activations payload;
-    device::WorkHandle work;
-  };
-
   Stage& StageOf(const protocol::Action& action);
-  bool Here(std::int64_t stage) const { return stage % context_.plan().pipeline == context_.at.pipeline; }
-  // The stage whose result `action` needs, or -1.
-  std::int64_t Source(const protocol::Action& action) const;
-  void PostReceive(const protocol::Action& action, const MicroBatch& micro_batch);
-  Activations Take(const protocol::Action& action);
-  void Pass(const protocol::Action& action, std::int64_t target, const MicroBatch& micro_batch, Activations payload);
-  void Forward(const protocol::Action& action, MicroBatch& micro_batch);
-  void Backward(const protocol::Action& action, MicroBatch& micro_batch, bool last);
-  void ReleaseSent(const Key& done);
+  void Do(std::size_t position, MicroBatch& micro_batch);
+  void Forward(Stage& stage, MicroBatch& micro_batch);
+  void Backward(Stage& stage, MicroBatch& micro_batch, const LayerDone& layer_done);
+  void InputGradient(Stage& stage, MicroBatch& micro_batch);
+  void WeightGradient(Stage& stage, MicroBatch& micro_batch, const LayerDone& layer_done);
+  // The gradient of a stage's output, and what is left to do once that of its input is there.
+  Activations OutputGradient(const Stage& stage, const MicroBatch& micro_batch);
+  void PassInputGradient(const Stage& stage, MicroBatch& micro_batch, Activations d_x);
 
-  const RankContext& context_;
   ExecutorParts parts_;
+  Transfers transfers_;
   std::vector<protocol::Action> line_;
-  std::map<std::int64_t, std::size_t> last_backward_;  // stage -> position in the line
-  std::map<Key, Message> arriving_;
-  std::deque<Message> sent_;
+  std::map<std::int64_t, std::size_t> last_gradient_;  // stage -> position of its last B or W
 };
 
 }  // namespace lockstep::trainer

@@ -71,6 +71,12 @@ void GradientReducer::SumRows(Bucket& bucket) {
   context_.groups.tensor->AllReduce(bucket.size, arena_.data() + bucket.begin, device::Reduction::kSum)->Wait();
 }
 
+// After the sum over replicas: two ranks that run a stage both ways round complete their buckets in different orders.
+void GradientReducer::SumMirrors(Bucket& bucket) {
+  if (context_.groups.mirror->Size() == 1) return;
+  context_.groups.mirror->AllReduce(bucket.size, arena_.data() + bucket.begin, device::Reduction::kSum)->Wait();
+}
+
 void GradientReducer::Finish() {
   for (Bucket& bucket : buckets_) {
     if (bucket.launched) continue;
@@ -81,6 +87,7 @@ void GradientReducer::Finish() {
   for (Bucket& bucket : buckets_) {
     if (bucket.work) bucket.work->Wait();
     bucket.work = nullptr;
+    SumMirrors(bucket);
   }
 }
 

@@ -1,9 +1,10 @@
-// Sums gradients over the ranks that hold the same parameters: replicas, tied copies, row shards.
+// Sums gradients over the ranks that hold the same parameters: replicas, tied copies, row shards, and pipeline ranks
+// that hold the same stages.
 //
 // The gradient of the loss is already divided by the global number of valid targets, so a sum over replicas is the
 // mean. Buckets are ranges of the arena; a bucket of regular gradients is reduced as soon as its last backward is done
-// (when the plan overlaps), tied and partial ones at the end of the step. The same buckets are reduced in either case,
-// so overlap changes no byte.
+// (when the plan overlaps), tied and partial ones at the end of the step. What nobody announced is reduced at the end
+// too. The same buckets are reduced in either case, so overlap changes no byte.
 #pragma once
 
 #include <cstdint>
@@ -38,6 +39,7 @@ class GradientReducer {
   virtual void SumReplicas(Bucket& bucket);                            // starts it
   virtual void SumTied(Bucket& bucket);
   virtual void SumRows(Bucket& bucket);
+  virtual void SumMirrors(Bucket& bucket);
   void BuildBuckets();
 
   const RankContext& context_;

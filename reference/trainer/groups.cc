@@ -27,6 +27,7 @@ class TimedWork : public device::Work {
  public:
   TimedWork(WorkHandle inner, IdleClock& clock) : inner_(std::move(inner)), clock_(clock) {}
   void Wait() override {
+    inner_->AwaitOwnWork();
     Stopwatch watch(clock_);
     inner_->Wait();
   }
@@ -89,15 +90,19 @@ std::unique_ptr<Communicator> Timed(std::unique_ptr<Communicator> inner, IdleClo
   return std::make_unique<TimedCommunicator>(std::move(inner), clock);
 }
 
-Groups MakeGroups(Communicator& world, const protocol::Plan& plan, bool tied, Seams& seams, IdleClock& clock) {
+Groups MakeGroups(Communicator& world, const protocol::Plan& plan, const Wiring& wiring, bool tied, Seams& seams,
+                  IdleClock& clock) {
   const protocol::Coordinates at = plan.At(world.Rank());
   const auto split = [&](GroupKind kind, std::int64_t color, std::int64_t key) {
     auto group = world.Split(static_cast<int>(color), static_cast<int>(key));
     return Timed(seams.WrapCommunicator(kind, std::move(group), plan, at), clock);
   };
   const std::int64_t column = at.data * plan.tensor + at.tensor;  // the same on all pipeline ranks
-  const bool end = at.pipeline == 0 || at.pipeline == plan.pipeline - 1;
   const std::int64_t columns = plan.data * plan.tensor;
+  // A rank that holds both ends adds their gradients by itself.
+  const bool tied_across = tied && wiring.StandsOn(0, at.pipeline) != wiring.StandsOn(wiring.stages() - 1, at.pipeline);
+  const std::vector<std::int64_t> stages = wiring.StagesOn(at.pipeline);
+  const std::int64_t first = stages.empty() ? at.pipeline : wiring.RanksOf(stages.front()).front();
   Groups groups;
   groups.world = split(GroupKind::kWorld, 0, world.Rank());
   groups.data = split(GroupKind::kData, at.pipeline * plan.tensor + at.tensor, at.data);
@@ -105,7 +110,8 @@ Groups MakeGroups(Communicator& world, const protocol::Plan& plan, bool tied, Se
   groups.pipeline = split(GroupKind::kPipeline, column, at.pipeline);
   groups.forward = split(GroupKind::kForwardLink, column, at.pipeline);
   groups.backward = split(GroupKind::kBackwardLink, column, at.pipeline);
-  groups.tied = split(GroupKind::kTied, tied && end ? column : columns + world.Rank(), at.pipeline);
+  groups.tied = split(GroupKind::kTied, tied_across ? column : columns + world.Rank(), at.pipeline);
+  groups.mirror = split(GroupKind::kMirror, column * plan.pipeline + first, at.pipeline);
   return groups;
 }
 

@@ -56,7 +56,7 @@ ParameterUse ParameterStore::Declare(const std::string& name, int axis, bool pro
     parameter->sharded = true;
   }
   parameter->partial = context_.sequence_parallel() && gradients == Gradients::kPartial;
-  parameter->counted = parameter->sharded || tensor.Rank() == 0;
+  parameter->counted = (parameter->sharded || tensor.Rank() == 0) && context_.groups.mirror->Rank() == 0;
   parameter->gradients.emplace_back();
   all_.push_back(std::move(parameter));
   return {*all_.back(), 0};

@@ -20,6 +20,7 @@ namespace lockstep::trainer {
 namespace {
 
 constexpr int kBadInput = 2;
+constexpr std::chrono::seconds kPeerDeadline(60);
 
 struct Options {
   std::vector<std::string> requests;
@@ -92,9 +93,10 @@ bool RunRequest(const std::filesystem::path& folder, device::Communicator& world
     if (world.Rank() == 0) std::fprintf(stderr, "%s\n", first->c_str());
     return false;
   }
-  const auto device = backend.make_device(options.memory_bytes, world.Rank());
+  std::unique_ptr<device::Device> device;
   std::unique_ptr<Training> training;
   try {
+    device = backend.make_device(options.memory_bytes, world.Rank());
     training =
         std::make_unique<Training>(*device, world, seams, std::move(prepared->request), std::move(prepared->inputs),
                                    folder, TrainerName{backend.name, LOCKSTEP_VERSION});
@@ -120,7 +122,14 @@ bool RunRequest(const std::filesystem::path& folder, device::Communicator& world
 int RunTrainer(int argc, char** argv, const Backend& backend, Seams& seams) {
   Options options;
   if (const auto code = ParseOptions(argc, argv, backend, options)) return *code;
-  const auto world = backend.make_world(&argc, &argv);
+  std::unique_ptr<device::Communicator> world;
+  try {
+    world = backend.make_world(&argc, &argv, kPeerDeadline);
+  } catch (const std::exception& error) {  // no device for this rank, a launcher that is not MPI's
+    std::fprintf(stderr, "%s\n", OneLine(error.what()).c_str());
+    backend.abort(1);
+    return 1;
+  }
   for (const std::string& folder : options.requests) {
     if (!RunRequest(folder, *world, backend, options, seams)) return kBadInput;
   }

@@ -1,6 +1,7 @@
 #include "reference/trainer/training.h"
 
 #include <chrono>
+#include <map>
 #include <set>
 #include <sstream>
 #include <utility>
@@ -68,8 +69,9 @@ Training::Training(device::Device& device, device::Communicator& world, Seams& s
                    protocol::Inputs inputs, const std::filesystem::path& folder, const TrainerName& name)
     : request_(Edited(std::move(request), seams, world.Rank())),
       inputs_(std::move(inputs)),
-      groups_(MakeGroups(world, request_.plan, Tied(request_.workload.model), seams, clock_)),
-      context_{device, request_, inputs_, folder, request_.plan.At(world.Rank()), groups_},
+      wiring_(request_.schedule),
+      groups_(MakeGroups(world, request_.plan, wiring_, Tied(request_.workload.model), seams, clock_)),
+      context_{device, request_, inputs_, folder, request_.plan.At(world.Rank()), wiring_, groups_},
       evidence_(context_),
       parts_(std::make_unique<Parts>(context_, seams)) {
   evidence_.Hello(name, Effective());
@@ -79,6 +81,22 @@ Training::~Training() = default;
 
 void Training::GiveUp(const std::string& error) { evidence_.Done(error); }
 
+// Units of each stage that any pipeline rank has built, and which stages each rank has.
+std::map<std::int64_t, std::int64_t> Training::GatherStages(std::vector<std::vector<std::int64_t>>& placement) const {
+  std::ostringstream mine;
+  for (const Stage& stage : parts_->stages) mine << stage.index << ' ' << stage.units << ' ';
+  std::map<std::int64_t, std::int64_t> stages;
+  for (const std::string& theirs : groups_.pipeline->GatherOnHost(mine.str())) {
+    std::vector<std::int64_t>& here = placement.emplace_back();
+    std::istringstream text(theirs);
+    for (std::int64_t index = 0, units = 0; text >> index >> units;) {
+      here.push_back(index);
+      stages[index] = units;
+    }
+  }
+  return stages;
+}
+
 // What was built, not what was asked for; collective over pipeline and world.
 protocol::EffectivePlan Training::Effective() const {
   protocol::EffectivePlan effective;
@@ -87,20 +105,15 @@ protocol::EffectivePlan Training::Effective() const {
   plan.data = groups_.data->Size();
   plan.tensor = groups_.tensor->Size();
   plan.pipeline = groups_.pipeline->Size();
-  plan.chunks = static_cast<std::int64_t>(parts_->stages.size());
   std::set<std::int64_t> micro_batches;
   for (const protocol::Action& action : parts_->line) micro_batches.insert(action.micro_batch);
   plan.micro_batches = static_cast<std::int64_t>(micro_batches.size());
   plan.schedule = request_.schedule.name;
   plan.sequence_parallel = context_.sequence_parallel();
-  std::ostringstream mine;
-  for (const Stage& stage : parts_->stages) mine << stage.units << ' ';
-  std::vector<std::int64_t> units(static_cast<std::size_t>(plan.Stages()));
-  const auto ranks = groups_.pipeline->GatherOnHost(mine.str());
-  for (std::size_t rank = 0; rank < ranks.size(); ++rank) {
-    std::istringstream text(ranks[rank]);
-    for (std::size_t s = rank; s < units.size(); s += ranks.size()) text >> units[s];
-  }
+  const std::map<std::int64_t, std::int64_t> stages = GatherStages(effective.placement);
+  plan.chunks = static_cast<std::int64_t>(stages.size()) / plan.pipeline;
+  std::vector<std::int64_t> units;
+  for (const auto& [index, size] : stages) units.push_back(size);
   // An even partition that was left open is reported as it was asked for.
   if (units != protocol::StagePartition(request_.plan, request_.workload.model)) plan.partition = units;
   effective.at = {.data = groups_.data->Rank(), .tensor = groups_.tensor->Rank(), .pipeline = groups_.pipeline->Rank()};
@@ -157,7 +170,7 @@ void Training::RunStep(std::int64_t step) {
   event.step = step;
   event.learning_rate = p.optimizer->LearningRate(step);
   if (LossLayer* loss = p.stages.back().loss; loss != nullptr) {
-    event.loss = p.scale->OfLosses(counts, loss->TakeLosses(), loss->SplitOverTensor());
+    event.loss = p.scale->OfLosses(counts, LossesOfAll(*loss), loss->SplitOverTensor());
   }
   p.reducer->Finish();
   event.gradient_norm = p.clipper->Norm();
@@ -171,6 +184,14 @@ void Training::RunStep(std::int64_t step) {
   event.busy_seconds = event.wall_seconds - event.idle_seconds;
   evidence_.Step(event);
   if (evidence_.WantsTensors(step)) evidence_.WriteTensors(step, evidence);
+}
+
+// Sums of losses of every micro-batch of this replica, also of those that passed through another rank's last stage.
+std::vector<double> Training::LossesOfAll(LossLayer& loss) {
+  std::vector<double> sums(static_cast<std::size_t>(request_.plan.micro_batches), 0.0);
+  for (const auto& [index, sum] : loss.TakeLosses()) sums.at(static_cast<std::size_t>(index)) = sum;
+  if (groups_.mirror->Size() > 1) groups_.mirror->SumOnHost(sums);
+  return sums;
 }
 
 void Training::Update(std::int64_t step, double norm, TensorSet& evidence) {

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "reference/trainer/evidence_out.h"
 #include "reference/trainer/executor.h"
@@ -26,11 +28,14 @@ class Training {
 
   void Load();
   void RunStep(std::int64_t step);
+  std::vector<double> LossesOfAll(LossLayer& loss);
   void Update(std::int64_t step, double norm, TensorSet& evidence);
   protocol::EffectivePlan Effective() const;
+  std::map<std::int64_t, std::int64_t> GatherStages(std::vector<std::vector<std::int64_t>>& placement) const;
 
   protocol::Request request_;
   protocol::Inputs inputs_;
+  Wiring wiring_;
   IdleClock clock_;
   Groups groups_;
   RankContext context_;

@@ -2,6 +2,7 @@
 // told in its words.
 #include <gtest/gtest.h>
 
+#include <ostream>
 #include <set>
 
 #include "suites/conformance/lockstep_command.h"
@@ -10,26 +11,38 @@ namespace lockstep::conformance {
 namespace {
 
 struct Expected {
-  std::string name, kind, case_id, check, phase, tensor, diagnosis;
+  std::string trainer, name, kind, case_id, check, phase, tensor, diagnosis;
   std::int64_t step = 0;
 };
 
-std::vector<Expected> Catalogue() {
-  const Outcome outcome = RunProgram("lockstep-trainer-kokkos-faulty", {"--list-faults"});
+void PrintTo(const Expected& fault, std::ostream* out) { *out << fault.name; }
+
+std::vector<Expected> Catalogue(const std::string& trainer) {
+  const Outcome outcome = RunProgram("lockstep-trainer-" + trainer + "-faulty", {"--list-faults"});
   std::vector<Expected> faults;
   for (const auto& row : nlohmann::json::parse(outcome.output)) {
-    faults.push_back({row.at("name"), row.at("kind"), row.at("workload_case"), row.at("check"), row.at("phase"),
-                      row.at("tensor"), row.at("diagnosis"), row.at("step")});
+    faults.push_back({trainer, row.at("name"), row.at("kind"), row.at("workload_case"), row.at("check"),
+                      row.at("phase"), row.at("tensor"), row.at("diagnosis"), row.at("step")});
   }
   return faults;
+}
+
+std::vector<Expected> OnEveryTrainer() {
+  std::vector<Expected> all;
+  for (const std::string& trainer : ReferenceTrainers()) {
+    const std::vector<Expected> faults = Catalogue(trainer);
+    all.insert(all.end(), faults.begin(), faults.end());
+  }
+  return all;
 }
 
 class Fault : public testing::TestWithParam<Expected> {};
 
 TEST_P(Fault, IsCaughtWithItsFirstDivergenceAndCause) {
   const Expected& fault = GetParam();
-  const auto folder = OutputFolder("fault_" + fault.name);
-  const Outcome outcome = RunProgram("lockstep", {"conform", "--fault", fault.name, "--out", folder});
+  const auto folder = OutputFolder(fault.trainer + "_fault_" + fault.name);
+  const Outcome outcome =
+      RunProgram("lockstep", {"conform", "--trainer", fault.trainer, "--fault", fault.name, "--out", folder});
   ASSERT_EQ(outcome.exit_code, 1) << outcome.output;
   const protocol::Record record = ReadRecord(folder);
   ASSERT_EQ(record.cases.size(), 1u);
@@ -48,13 +61,15 @@ TEST_P(Fault, IsCaughtWithItsFirstDivergenceAndCause) {
   EXPECT_NE(check.diagnosis.find(fault.diagnosis), std::string::npos) << check.diagnosis;
 }
 
-std::string NameOfParameter(const testing::TestParamInfo<Expected>& info) { return TestName(info.param.name); }
+std::string NameOfParameter(const testing::TestParamInfo<Expected>& info) {
+  return TestName(info.param.trainer + "_" + info.param.name);
+}
 
-INSTANTIATE_TEST_SUITE_P(Conformance, Fault, testing::ValuesIn(Catalogue()), NameOfParameter);
+INSTANTIATE_TEST_SUITE_P(Conformance, Fault, testing::ValuesIn(OnEveryTrainer()), NameOfParameter);
 
 TEST(FaultCatalogue, SpreadsOverEveryKindAndEveryWordIsSaid) {
   std::set<std::string> kinds;
-  const auto faults = Catalogue();
+  const auto faults = Catalogue(ReferenceTrainers().front());
   EXPECT_GE(faults.size(), 16u);
   for (const Expected& fault : faults) {
     kinds.insert(fault.kind);

@@ -6,6 +6,8 @@
 #include <array>
 #include <cctype>
 #include <cstdio>
+#include <cstdlib>
+#include <sstream>
 #include <stdexcept>
 
 #include "harness/protocol/files.h"
@@ -54,6 +56,24 @@ std::string TestName(const std::string& name) {
   std::replace_if(
       safe.begin(), safe.end(), [](unsigned char c) { return !std::isalnum(c); }, '_');
   return safe;
+}
+
+Variable::Variable(const char* name, const char* value) : name_(name) { ::setenv(name, value, 1); }
+Variable::~Variable() { ::unsetenv(name_); }
+
+bool OnVirtualDevices(const std::filesystem::path& folder) {
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
+    if (entry.path().filename() != "hello.json") continue;
+    return protocol::ReadJson(entry.path()).at("device").at("kind") == "virtual";
+  }
+  throw std::runtime_error("no rank has said hello below " + folder.string());
+}
+
+std::vector<std::string> ReferenceTrainers() {
+  std::vector<std::string> trainers;
+  std::istringstream list(LOCKSTEP_TRAINERS);
+  for (std::string trainer; std::getline(list, trainer, ',');) trainers.push_back(trainer);
+  return trainers;
 }
 
 std::vector<std::string> TomlStems(const std::filesystem::path& folder) {

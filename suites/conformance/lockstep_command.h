@@ -33,4 +33,22 @@ std::string TestName(const std::string& name);
 // Stems of a folder's .toml files, sorted.
 std::vector<std::string> TomlStems(const std::filesystem::path& folder);
 
+// A variable of the environment for as long as the object lives.
+class Variable {
+ public:
+  Variable(const char* name, const char* value);
+  ~Variable();
+  Variable(const Variable&) = delete;
+  Variable& operator=(const Variable&) = delete;
+
+ private:
+  const char* name_;
+};
+
+// Whether the first rank that has said hello below `folder` runs on a virtual device; an exception where none has.
+bool OnVirtualDevices(const std::filesystem::path& folder);
+
+// The reference trainers that this build has: "kokkos", "cuda".
+std::vector<std::string> ReferenceTrainers();
+
 }  // namespace lockstep::conformance

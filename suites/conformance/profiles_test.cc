@@ -1,7 +1,8 @@
-// Every profile, on the reference trainer, as a user runs it.
+// Every profile, on every reference trainer, as a user runs it.
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <tuple>
 
 #include "harness/protocol/files.h"
 #include "suites/conformance/lockstep_command.h"
@@ -11,7 +12,8 @@ namespace {
 
 using protocol::Status;
 
-class Profile : public testing::TestWithParam<std::string> {};
+// trainer, profile
+class Profile : public testing::TestWithParam<std::tuple<std::string, std::string>> {};
 
 // Judging again needs no trainer and gives the same figures.
 void ExpectSameVerdicts(const protocol::Record& before, const protocol::Record& after) {
@@ -27,10 +29,11 @@ void ExpectSameVerdicts(const protocol::Record& before, const protocol::Record& 
   }
 }
 
-TEST_P(Profile, HoldsOnTheKokkosTrainerAndIsJudgedAgainToTheSameVerdicts) {
-  const auto folder = OutputFolder("kokkos_" + GetParam());
+TEST_P(Profile, HoldsAndIsJudgedAgainToTheSameVerdicts) {
+  const auto& [trainer, profile] = GetParam();
+  const auto folder = OutputFolder(trainer + "_" + profile);
   const Outcome outcome =
-      RunProgram("lockstep", {"conform", "--trainer", "kokkos", "--profile", GetParam(), "--out", folder});
+      RunProgram("lockstep", {"conform", "--trainer", trainer, "--profile", profile, "--out", folder});
   ASSERT_EQ(outcome.exit_code, 0) << outcome.output;
   const protocol::Record record = ReadRecord(folder);
   EXPECT_TRUE(record.complete);
@@ -47,10 +50,14 @@ TEST_P(Profile, HoldsOnTheKokkosTrainerAndIsJudgedAgainToTheSameVerdicts) {
   ExpectSameVerdicts(record, ReadRecord(folder));
 }
 
-std::string NameOfParameter(const testing::TestParamInfo<std::string>& info) { return TestName(info.param); }
+std::string NameOfParameter(const testing::TestParamInfo<Profile::ParamType>& info) {
+  return TestName(std::get<0>(info.param) + "_" + std::get<1>(info.param));
+}
 
 INSTANTIATE_TEST_SUITE_P(Conformance, Profile,
-                         testing::ValuesIn(TomlStems(LOCKSTEP_SOURCE_DIR "/suites/conformance/profiles")),
+                         testing::Combine(testing::ValuesIn(ReferenceTrainers()),
+                                          testing::ValuesIn(TomlStems(LOCKSTEP_SOURCE_DIR
+                                                                      "/suites/conformance/profiles"))),
                          NameOfParameter);
 
 TEST(Profiles, HaveEightyCasesTogetherAndNoCaseIsInNone) {

@@ -39,7 +39,10 @@ Drawn DrawRun(std::uint32_t seed) {
   const int data = tensor * pipeline > 2 ? draw.Between(1, std::max(1, 8 / (tensor * pipeline))) : draw.Between(1, 4);
   const int micro = draw.Between(1, 4), batch = data * micro + draw.Between(0, 5);
   const int heads = tensor + draw.Between(0, 2), width = heads * draw.OneOf<int>({4, 5, 7, 8});
-  const int layers = pipeline + draw.Between(0, 2);
+  std::string schedule = draw.OneOf<std::string>({"1f1b", "gpipe", "zb_h1", "zb_h2", "looped_bfs", "zb_v"});
+  if (pipeline == 1) schedule = "1f1b";
+  const int chunks = schedule == "looped_bfs" || schedule == "zb_v" ? 2 : 1;
+  const int layers = pipeline * chunks + draw.Between(0, 2);
   const bool gpt = draw.Between(0, 3) > 0;
   std::string text;
   if (gpt) {
@@ -63,7 +66,7 @@ Drawn DrawRun(std::uint32_t seed) {
           "\"\nglobal_batch = " + std::to_string(batch) + "\nsteps = 3\nseed = " + std::to_string(seed + 1) + "\n";
   std::string plan = "dp=" + std::to_string(data) + ",pp=" + std::to_string(pipeline) +
                      ",tp=" + std::to_string(tensor) + ",micro_batches=" + std::to_string(micro) +
-                     ",schedule=" + draw.OneOf<std::string>({"1f1b", "gpipe"});
+                     ",chunks=" + std::to_string(chunks) + ",schedule=" + schedule;
   if (gpt && tensor > 1 && draw.Between(0, 1) == 1) plan += ",sequence_parallel=true";
   return {text, plan};
 }

@@ -1,12 +1,12 @@
-// lockstep-trainer-kokkos-faulty: the reference trainer with one fault switched on.
+// lockstep-trainer-BACKEND-faulty: the reference trainer with one fault switched on.
 //
-//   lockstep-trainer-kokkos-faulty --list-faults              the catalogue as JSON
-//   lockstep-trainer-kokkos-faulty --fault NAME ...      the rest as for lockstep-trainer-kokkos
+//   lockstep-trainer-BACKEND-faulty --list-faults     the catalogue as JSON
+//   lockstep-trainer-BACKEND-faulty --fault NAME ...  the rest as for lockstep-trainer-BACKEND
 #include <cstdio>
 #include <cstring>
 #include <nlohmann/json.hpp>
 
-#include "reference/backends/kokkos/rank_backend.h"
+#include "reference/trainer/rank_main.h"
 #include "suites/faults/fault.h"
 
 namespace {
@@ -28,6 +28,11 @@ nlohmann::json Catalogue() {
   return list;
 }
 
+const char* Name(const char* path) {
+  const char* const slash = std::strrchr(path, '/');
+  return slash == nullptr ? path : slash + 1;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -36,16 +41,15 @@ int main(int argc, char** argv) {
     return 0;
   }
   if (argc < 3 || std::strcmp(argv[1], "--fault") != 0) {
-    std::fprintf(stderr, "lockstep-trainer-kokkos-faulty: expected --list-faults, or --fault NAME and requests\n");
+    std::fprintf(stderr, "%s: expected --list-faults, or --fault NAME and requests\n", Name(argv[0]));
     return 2;
   }
   for (const lockstep::faults::Fault* fault : lockstep::faults::AllFaults()) {
     if (fault->name != argv[2]) continue;
     argv[2] = argv[0];
     const auto seams = fault->make();
-    lockstep::backends::kokkos::RankBackend backend;
-    return lockstep::trainer::RunTrainer(argc - 2, argv + 2, backend.get(), *seams);
+    return lockstep::trainer::RunTrainer(argc - 2, argv + 2, lockstep::trainer::LinkedBackend(), *seams);
   }
-  std::fprintf(stderr, "lockstep-trainer-kokkos-faulty: no fault is called %s\n", argv[2]);
+  std::fprintf(stderr, "%s: no fault is called %s\n", Name(argv[0]), argv[2]);
   return 2;
 }

@@ -8,6 +8,9 @@
 #include "harness/protocol/files.h"
 #include "harness/protocol/manifest.h"
 #include "harness/protocol/record.h"
+#include "harness/schedule/file.h"
+#include "harness/schedule/generate.h"
+#include "harness/schedule/lower.h"
 #include "suites/unit/protocol/samples.h"
 
 namespace lockstep::protocol {
@@ -66,6 +69,26 @@ void WriteTomlSeeds(const fs::path& folder, const fs::path& source) {
                  "data = 2\npipeline = 3\npartition = [2, 1, 1]\nschedule = \"gpipe\"\noverlap = false\n");
 }
 
+// Every generator, small, with transfers and without; some for torch, and a header with everything in it.
+void WriteScheduleSeeds(const fs::path& folder) {
+  for (const schedule::Generator* generator : schedule::AllGenerators()) {
+    schedule::Document document;
+    document.schedule = schedule::Generate(*generator, {2, generator->min_chunks, 4}, "seeds");
+    WriteFileWhole(folder / generator->name, schedule::ToText(document));
+    document.schedule = schedule::WithTransfers(document.schedule);
+    document.channels = schedule::Channels{schedule::ChannelKind::kBounded, 2};
+    for (const schedule::CostField& field : schedule::CostFields()) {
+      schedule::SetCost(field, "3", document.schedule.stages, "seeds", &document.costs);
+    }
+    WriteFileWhole(folder / (generator->name + "_costs"), schedule::ToText(document));
+    if (generator->name != "dualpipe") {
+      WriteFileWhole(folder / (generator->name + "_torch"), schedule::ToTorch(document.schedule, "seeds"));
+    }
+  }
+  WriteFileWhole(folder / "whole_stages",
+                 "0UNSHARD,0F0,0RESHARD,,0UNSHARD,0RECOMPUTE0,0I0,0W0,0REDUCE_GRAD,0RESHARD,0OPTIMIZER\n");
+}
+
 }  // namespace
 }  // namespace lockstep::protocol
 
@@ -75,11 +98,12 @@ int main(int count, char** arguments) {
     return 2;
   }
   const std::filesystem::path folder = arguments[1];
-  for (const char* fuzzer : {"fuzz_safetensors", "fuzz_json", "fuzz_toml", "scratch"}) {
+  for (const char* fuzzer : {"fuzz_safetensors", "fuzz_json", "fuzz_toml", "fuzz_schedule", "scratch"}) {
     std::filesystem::create_directories(folder / fuzzer);
   }
   lockstep::protocol::WriteSafetensorsSeeds(folder / "fuzz_safetensors");
   lockstep::protocol::WriteJsonSeeds(folder / "fuzz_json", folder / "scratch");
   lockstep::protocol::WriteTomlSeeds(folder / "fuzz_toml", arguments[2]);
+  lockstep::protocol::WriteScheduleSeeds(folder / "fuzz_schedule");
   return 0;
 }

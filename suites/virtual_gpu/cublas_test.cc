@@ -6,7 +6,7 @@
 #include <bit>
 #include <random>
 
-#include "suites/virtual_gpu/device_array.h"
+#include "suites/virtual_gpu/library_memory.h"
 #include "suites/virtual_gpu/matrix_reference.h"
 
 namespace lockstep::suites::virtual_gpu {

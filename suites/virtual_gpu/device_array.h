@@ -1,67 +1,64 @@
-// Device memory, a stream and a product's reference for the tests of the libraries on top of the runtime.
+// What the tests of virtual GPUs share: arrays on the device, and a check of a call that must succeed.
 #pragma once
 
-#include <cuda_bf16.h>
-#include <cuda_runtime_api.h>
+#include <cuda_runtime.h>
+#include <gtest/gtest.h>
 
-#include <cstddef>
-#include <stdexcept>
+#include <cstdlib>
+#include <span>
 #include <string>
-#include <utility>
 #include <vector>
+
+#define CUDA_OK(call) ASSERT_STREQ(cudaGetErrorName(call), "cudaSuccess") << #call
 
 namespace lockstep::suites::virtual_gpu {
 
-inline void Must(cudaError_t error, const char* what) {
-  if (error != cudaSuccess) throw std::runtime_error(std::string(what) + ": " + cudaGetErrorString(error));
-}
+#if defined(__SANITIZE_THREAD__)
+inline constexpr bool kThreadSanitizer = true;
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+inline constexpr bool kThreadSanitizer = true;
+#else
+inline constexpr bool kThreadSanitizer = false;
+#endif
+#else
+inline constexpr bool kThreadSanitizer = false;
+#endif
 
-// An array on the current device, read and written by copies alone. One element more is allocated than it holds.
+// Threads of a large block: every thread of a block has an identity of ThreadSanitizer's, which are few and slow.
+inline constexpr unsigned kLargeBlock = kThreadSanitizer ? 128 : 1024;
+
+inline std::string Variable(const char* name, const char* otherwise) {
+  const char* const value = std::getenv(name);
+  return value == nullptr ? otherwise : value;
+}
+inline bool Eager() { return Variable("LOCKSTEP_VIRTUAL_STREAMS", "eager") == "eager"; }
+
+// n elements on the current device, freed at the end.
 template <typename T>
 class DeviceArray {
  public:
-  explicit DeviceArray(std::size_t count) : count_(count) {
-    void* data = nullptr;
-    Must(cudaMalloc(&data, (count + 1) * sizeof(T)), "cudaMalloc");
-    data_ = static_cast<T*>(data);
+  explicit DeviceArray(std::size_t n) : n_(n) { EXPECT_EQ(cudaMalloc(&data_, n * sizeof(T)), cudaSuccess); }
+  explicit DeviceArray(const std::vector<T>& values) : DeviceArray(values.size()) {
+    EXPECT_EQ(cudaMemcpy(data_, values.data(), n_ * sizeof(T), cudaMemcpyHostToDevice), cudaSuccess);
   }
-  explicit DeviceArray(const std::vector<T>& values) : DeviceArray(values.size()) { Write(values); }
-  DeviceArray(DeviceArray&& other) noexcept
-      : data_(std::exchange(other.data_, nullptr)), count_(std::exchange(other.count_, 0)) {}
+  ~DeviceArray() { cudaFree(data_); }
   DeviceArray(const DeviceArray&) = delete;
   DeviceArray& operator=(const DeviceArray&) = delete;
-  ~DeviceArray() { cudaFree(data_); }
 
-  T* data() const { return data_; }
-  std::size_t size() const { return count_; }
-
-  void Write(const std::vector<T>& values) {
-    Must(cudaMemcpy(data_, values.data(), values.size() * sizeof(T), cudaMemcpyHostToDevice), "cudaMemcpy");
-  }
-  std::vector<T> Read() const { return Read(count_); }
-  std::vector<T> Read(std::size_t first) const {
-    std::vector<T> values(first);
-    Must(cudaMemcpy(values.data(), data_, first * sizeof(T), cudaMemcpyDeviceToHost), "cudaMemcpy");
+  T* data() { return data_; }
+  std::size_t bytes() const { return n_ * sizeof(T); }
+  // What it holds after all work of the device.
+  std::vector<T> Values() const {
+    std::vector<T> values(n_);
+    EXPECT_EQ(cudaDeviceSynchronize(), cudaSuccess);
+    EXPECT_EQ(cudaMemcpy(values.data(), data_, n_ * sizeof(T), cudaMemcpyDeviceToHost), cudaSuccess);
     return values;
   }
 
  private:
   T* data_ = nullptr;
-  std::size_t count_ = 0;
-};
-
-class Stream {
- public:
-  Stream() { Must(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "cudaStreamCreateWithFlags"); }
-  Stream(const Stream&) = delete;
-  Stream& operator=(const Stream&) = delete;
-  ~Stream() { cudaStreamDestroy(stream_); }
-
-  operator cudaStream_t() const { return stream_; }
-  void Synchronize() const { Must(cudaStreamSynchronize(stream_), "cudaStreamSynchronize"); }
-
- private:
-  cudaStream_t stream_ = nullptr;
+  std::size_t n_;
 };
 
 }  // namespace lockstep::suites::virtual_gpu

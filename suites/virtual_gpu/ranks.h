@@ -19,7 +19,7 @@
 #include <thread>
 #include <vector>
 
-#include "suites/virtual_gpu/device_array.h"
+#include "suites/virtual_gpu/library_memory.h"
 
 namespace lockstep::suites::virtual_gpu {
 

@@ -151,6 +151,7 @@ double Residual(const Replay& replay, const std::vector<Observed>& gradients, st
 
 }  // namespace
 
+// NOLINTNEXTLINE(readability-function-size): a table
 std::vector<Hypothesis> AccumulationHypotheses() {
   const auto dp = [](const Replay& r) { return static_cast<double>(r.plan().data); };
   const auto m = [](const Replay& r) { return static_cast<double>(r.plan().micro_batches); };

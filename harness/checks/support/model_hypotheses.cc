@@ -142,6 +142,36 @@ std::vector<Prediction> CrossedLink(const Replay& r) {
   return all;
 }
 
+void CopyRow(protocol::Tensor& tensor, std::int64_t from, std::int64_t to) {
+  const std::size_t row = tensor.bytes.size() / static_cast<std::size_t>(tensor.shape.at(0));
+  const auto at = [&](std::int64_t i) { return tensor.bytes.begin() + static_cast<std::ptrdiff_t>(row) * i; };
+  std::copy(at(from), at(from + 1), at(to));
+}
+
+// A micro-batch's targets meet another one's activations: those that were written into its buffer.
+std::vector<Prediction> SendBufferReused(const Replay& r) {
+  std::vector<Prediction> all;
+  if (r.plan().pipeline < 2 || r.inputs().form == "stream" || r.plan().micro_batches > 8) return all;
+  for (const Cell& lost : r.cells()) {
+    for (const Cell& kept : r.cells()) {
+      const bool comparable = lost.data == kept.data && lost.samples.size() == kept.samples.size();
+      if (!comparable || lost.micro_batch == kept.micro_batch) continue;
+      protocol::Inputs overwritten = r.inputs();
+      for (std::size_t i = 0; i < lost.samples.size(); ++i) {
+        CopyRow(overwritten.data.at("inputs"), kept.samples[i], lost.samples[i]);
+      }
+      Prediction p = Of(r.With(r.workload(), overwritten, r.parameters()),
+                        fmt::format("micro-batch {}'s in the place of micro-batch {}'s, replica {}", kept.micro_batch,
+                                    lost.micro_batch, lost.data));
+      p.gradients.clear();  // stages before the link go back through their own activations
+      p.data = lost.data;
+      p.micro_batch = lost.micro_batch;
+      all.push_back(std::move(p));
+    }
+  }
+  return all;
+}
+
 }  // namespace
 
 std::vector<Hypothesis> ModelHypotheses() {
@@ -158,6 +188,9 @@ std::vector<Hypothesis> ModelHypotheses() {
       {"qkv_split", "forward", "attention's fused rows are split over tensor ranks across q, k, v and not by heads",
        QkvSplitAcrossFusedRows},
       {"crossed_link", "forward", "activations of two micro-batches changed places between stages", CrossedLink},
+      {"send_buffer_reused", "forward",
+       "activations of another micro-batch arrived: the buffer was written to again before it had left",
+       SendBufferReused},
   };
 }
 

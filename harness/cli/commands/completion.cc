@@ -11,6 +11,9 @@ namespace {
 // Options whose values `lockstep list` knows.
 const std::vector<std::pair<std::string, std::string>> kListed{
     {"--profile", "profiles"}, {"--case", "cases"}, {"--fault", "faults"}, {"--trainer", "trainers"}};
+// Options with words of their own.
+const std::vector<std::pair<std::string, std::string>> kChoices{{"--channels", "unbounded rendezvous"},
+                                                                {"--color", "auto always never"}};
 constexpr const char* kListKinds = "cases profiles checks faults trainers schedules";
 
 std::string Join(const std::vector<std::string>& words) {
@@ -27,28 +30,50 @@ std::vector<std::string> Options(const CLI::App& app) {
   return names;
 }
 
-std::string Bash(const CLI::App& app) {
+std::vector<std::string> SubcommandNames(const CLI::App& app) {
   std::vector<std::string> names;
-  std::string cases, values;
-  for (const CLI::App* sub : app.get_subcommands({})) {
-    names.push_back(sub->get_name());
-    std::string words = Join(Options(*sub));
-    if (sub->get_name() == "list") words += std::string(" ") + kListKinds;
-    if (sub->get_name() == "completion") words += " bash zsh fish";
-    cases += "    " + sub->get_name() + ") words=\"" + words + "\" ;;\n";
+  for (const CLI::App* sub : app.get_subcommands({})) names.push_back(sub->get_name());
+  return names;
+}
+
+// What may follow a subcommand, beside its options: kinds, shells, or its own subcommands.
+std::string Words(const CLI::App& sub) {
+  if (sub.get_name() == "list") return kListKinds;
+  if (sub.get_name() == "completion") return "bash zsh fish";
+  return Join(SubcommandNames(sub));
+}
+
+// A branch of the script for a subcommand; one with subcommands of its own looks at the word after it. Those take
+// schedules by name.
+std::string BashCase(const CLI::App& sub) {
+  const std::string words = Join(Options(sub)) + " " + Words(sub);
+  std::string text = "    " + sub.get_name() + ") words=\"" + words + "\"";
+  const auto inner = sub.get_subcommands([](const CLI::App*) { return true; });
+  if (inner.empty()) return text + " ;;\n";
+  text += "\n      [ \"$COMP_CWORD\" -lt 3 ] || case ${COMP_WORDS[2]} in\n";
+  for (const CLI::App* each : inner) {
+    text += "        " + each->get_name() + ") words=\"" + Join(Options(*each)) +
+            " $(lockstep list schedules 2>/dev/null | cut -d' ' -f1)\" ;;\n";
   }
+  return text + "      esac ;;\n";
+}
+
+std::string Bash(const CLI::App& app) {
+  std::string cases, values;
+  for (const CLI::App* sub : app.get_subcommands({})) cases += BashCase(*sub);
   for (const auto& [option, kind] : kListed) {
     values += "    " + option + ") words=$(lockstep list " + kind + " 2>/dev/null | cut -d' ' -f1) ;;\n";
   }
+  for (const auto& [option, words] : kChoices) values += "    " + option + ") words=\"" + words + "\" ;;\n";
   return "_lockstep() {\n"
          "  local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} words=\"\"\n"
          "  COMPREPLY=()\n"
          "  case $previous in\n" +
          values +
-         "    --out|--data|--labels|--workload|--suites) COMPREPLY=($(compgen -f -- \"$current\")); return ;;\n"
+         "    --out|--data|--labels|--workload|--suites|--svg) COMPREPLY=($(compgen -f -- \"$current\")); return ;;\n"
          "  esac\n"
          "  [ -n \"$words\" ] || case ${COMP_WORDS[1]} in\n" +
-         cases + "    *) words=\"" + Join(names) + " " + Join(Options(app)) +
+         cases + "    *) words=\"" + Join(SubcommandNames(app)) + " " + Join(Options(app)) +
          "\" ;;\n"
          "  esac\n"
          "  COMPREPLY=($(compgen -W \"$words\" -- \"$current\"))\n"
@@ -56,28 +81,49 @@ std::string Bash(const CLI::App& app) {
          "complete -o default -F _lockstep lockstep\n";
 }
 
-std::string Fish(const CLI::App& app) {
-  std::string text = "complete -c lockstep -f\n";
+std::string FishOptions(const CLI::App& app, const std::string& seen) {
   const auto quoted = [](std::string sentence) {
     std::erase(sentence, '\'');
     return "'" + sentence + "'";
   };
-  for (const CLI::App* sub : app.get_subcommands({})) {
-    text += "complete -c lockstep -n __fish_use_subcommand -a " + sub->get_name() + " -d " +
-            quoted(sub->get_description()) + "\n";
-    const std::string seen = "complete -c lockstep -n '__fish_seen_subcommand_from " + sub->get_name() + "' ";
-    for (const CLI::Option* option : sub->get_options()) {
-      for (const std::string& name : option->get_lnames()) {
-        std::string line = seen + "-l " + name + " -d " + quoted(option->get_description());
-        for (const auto& [listed, kind] : kListed) {
-          if (listed == "--" + name)
-            line += " -x -a \"(lockstep list " + kind + " 2>/dev/null | string split -f1 ' ')\"";
-        }
-        text += line + "\n";
+  std::string text;
+  for (const CLI::Option* option : app.get_options()) {
+    for (const std::string& name : option->get_lnames()) {
+      text += seen + "-l " + name + " -d " + quoted(option->get_description());
+      for (const auto& [listed, kind] : kListed) {
+        if (listed == "--" + name) text += " -x -a \"(lockstep list " + kind + " 2>/dev/null | string split -f1 ' ')\"";
       }
+      for (const auto& [choosing, words] : kChoices) {
+        if (choosing == "--" + name) text += " -x -a '" + words + "'";
+      }
+      text += "\n";
     }
-    if (sub->get_name() == "list") text += seen + "-a '" + kListKinds + "'\n";
-    if (sub->get_name() == "completion") text += seen + "-a 'bash zsh fish'\n";
+  }
+  return text;
+}
+
+std::string Fish(const CLI::App& app) {
+  std::string text = "complete -c lockstep -f\n";
+  const auto described = [](const CLI::App& sub) {
+    std::string sentence = sub.get_description();
+    std::erase(sentence, '\'');
+    return " -a " + sub.get_name() + " -d '" + sentence + "'\n";
+  };
+  for (const CLI::App* sub : app.get_subcommands({})) {
+    text += "complete -c lockstep -n __fish_use_subcommand" + described(*sub);
+    const std::string name = sub->get_name();
+    const std::string seen = "complete -c lockstep -n '__fish_seen_subcommand_from " + name + "' ";
+    text += FishOptions(*sub, seen);
+    const auto inner = sub->get_subcommands([](const CLI::App*) { return true; });
+    for (const CLI::App* each : inner) {
+      const std::string both = "complete -c lockstep -n '__fish_seen_subcommand_from " + name +
+                               "; and __fish_seen_subcommand_from " + each->get_name() + "' ";
+      text += "complete -c lockstep -n '__fish_seen_subcommand_from " + name +
+              "; and not __fish_seen_subcommand_from " + Words(*sub) + "'" + described(*each);
+      text +=
+          FishOptions(*each, both) + both + "-F -a \"(lockstep list schedules 2>/dev/null | string split -f1 ' ')\"\n";
+    }
+    if (inner.empty() && !Words(*sub).empty()) text += seen + "-a '" + Words(*sub) + "'\n";
   }
   return text;
 }

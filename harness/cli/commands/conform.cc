@@ -100,7 +100,7 @@ std::string ProgressText(const conform::Progress& progress) {
 void TellFault(const conform::FaultInfo& fault, const protocol::Record& record) {
   const auto failed = [](const protocol::CaseResult& each) { return each.status != protocol::Status::kPass; };
   const bool caught = std::any_of(record.cases.begin(), record.cases.end(), failed);
-  std::printf("fault %s (%s): %s. Expected: %s at step %lld, %s%s%s. %s\n", fault.name.c_str(), fault.kind.c_str(),
+  std::printf("fault %s (%s): %s Expected: %s at step %lld, %s%s%s. %s\n", fault.name.c_str(), fault.kind.c_str(),
               fault.mechanism.c_str(), fault.check.c_str(), static_cast<long long>(fault.step), fault.phase.c_str(),
               fault.tensor.empty() ? "" : ", ", fault.tensor.c_str(), caught ? "Caught." : "NOT CAUGHT.");
 }

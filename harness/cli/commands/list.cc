@@ -63,7 +63,7 @@ json Faults(const Arguments& arguments) {
     const std::string tensor = each.tensor.empty() ? "" : ", " + each.tensor;
     rows.push_back(
         {{"name", each.name},
-         {"sentence", each.mechanism + "; must be named: " + each.check + ", step " + std::to_string(each.step) + ", " +
+         {"sentence", each.mechanism + " Must be named: " + each.check + ", step " + std::to_string(each.step) + ", " +
                           each.phase + tensor + ", \"" + each.diagnosis + "\""},
          {"kind", each.kind},
          {"mechanism", each.mechanism},
@@ -90,7 +90,10 @@ json Trainers(const Arguments&) {
 json Schedules(const Arguments&) {
   json rows = json::array();
   for (const schedule::Generator* each : schedule::AllGenerators()) {
-    rows.push_back({{"name", each->name}, {"sentence", each->sentence}, {"max_chunks", each->max_chunks}});
+    rows.push_back({{"name", each->name},
+                    {"sentence", each->sentence},
+                    {"min_chunks", each->min_chunks},
+                    {"max_chunks", each->max_chunks}});
   }
   return rows;
 }

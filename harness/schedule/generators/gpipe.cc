@@ -17,10 +17,22 @@ Lines Make(const Shape& shape) {
   return lines;
 }
 
+std::optional<ClosedForm> Form(const Shape& shape, const Durations& d) {
+  ClosedForm form{"(p-1)(F+B)", "m", {}, {}, {}};
+  for (std::int64_t rank = 0; rank < shape.ranks; ++rank) {
+    form.makespan_idle.push_back((shape.ranks - 1) * (d.forward + d.Backward()));
+    form.span_idle.push_back((shape.ranks - 1 - rank) * (d.forward + d.Backward()));
+    form.peak_activations.push_back(shape.micro_batches);
+  }
+  return form;
+}
+
 }  // namespace
 
 extern const Generator generator_gpipe;
-const Generator generator_gpipe{
-    "gpipe", "All forwards, then all backwards; m micro-batches of activations on every rank.", 1, Make};
+const Generator generator_gpipe{.name = "gpipe",
+                                .sentence = "All forwards, then all backwards; m micro-batches live on every rank.",
+                                .make = Make,
+                                .closed_form = Form};
 
 }  // namespace lockstep::schedule

@@ -25,10 +25,23 @@ Lines Make(const Shape& shape) {
   return lines;
 }
 
+std::optional<ClosedForm> Form(const Shape& shape, const Durations& d) {
+  ClosedForm form{"(p-1)(F+B)", "min(m, p-r)", {}, {}, {}};
+  for (std::int64_t rank = 0; rank < shape.ranks; ++rank) {
+    form.makespan_idle.push_back((shape.ranks - 1) * (d.forward + d.Backward()));
+    form.span_idle.push_back((shape.ranks - 1 - rank) * (d.forward + d.Backward()));
+    form.peak_activations.push_back(std::min(shape.micro_batches, shape.ranks - rank));
+  }
+  return form;
+}
+
 }  // namespace
 
 extern const Generator generator_one_f_one_b;
 const Generator generator_one_f_one_b{
-    "1f1b", "One forward, one backward by turns after a warm-up; at most p - r micro-batches live on rank r.", 1, Make};
+    .name = "1f1b",
+    .sentence = "One forward, one backward by turns after a warm-up; at most p - r micro-batches live on rank r.",
+    .make = Make,
+    .closed_form = Form};
 
 }  // namespace lockstep::schedule

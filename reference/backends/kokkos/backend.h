@@ -1,14 +1,11 @@
-// The Kokkos backend's way in: one host device per rank, and the ranks' world over MPI.
+// The Kokkos backend's way in: one host device per rank. The ranks' world is that of reference/mpi.
 //
-// Order in `main`: MakeWorld, Runtime, MakeDevice; destruction in reverse. The last Communicator to go (the world or a
-// group split from it) ends MPI. Knows nothing of models, plans or requests.
+// Order in `main`: the world, Runtime, MakeDevice; destruction in reverse. Knows nothing of models, plans or requests.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <memory>
 
-#include "reference/device/communicator.h"
 #include "reference/device/device.h"
 
 namespace lockstep::backends::kokkos {
@@ -24,13 +21,5 @@ class Runtime {
 
 // memory_capacity_bytes 0: no cap. `ordinal` is what messages and Info() call the device. Needs a living Runtime.
 std::unique_ptr<device::Device> MakeDevice(std::int64_t memory_capacity_bytes, int ordinal);
-
-// Initialises MPI. Every operation that a peer keeps waiting longer than `deadline` ends with CommunicationError.
-// When an exception is on its way, or after a CommunicationError, MPI is not finalised: call Abort.
-std::unique_ptr<device::Communicator> MakeWorld(int* argc, char*** argv,
-                                                std::chrono::seconds deadline = std::chrono::seconds(60));
-
-// Ends every rank of the job: MPI_Abort, or the process alone where MPI is not running.
-[[noreturn]] void Abort(int code);
 
 }  // namespace lockstep::backends::kokkos

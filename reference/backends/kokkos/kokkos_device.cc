@@ -45,7 +45,7 @@ device::DeviceInfo KokkosDevice::Info() const {
   info.libraries["kokkos_threads"] = std::to_string(Space().concurrency());
   info.libraries["onednn"] =
       std::to_string(dnnl->major) + "." + std::to_string(dnnl->minor) + "." + std::to_string(dnnl->patch);
-  info.libraries["bf16_products"] = products_.native_bf16() ? "native" : "widened to fp32";
+  info.libraries["bf16_products"] = bf16_products_.native() ? "native" : "widened to fp32";
   return info;
 }
 

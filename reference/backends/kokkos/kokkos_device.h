@@ -82,10 +82,13 @@ class KokkosDevice final : public device::Device {
                  float correction1, float correction2, const float* g, float* m, float* v, float* p) override;
 
  private:
+  Operand<float> Widen(const Operand<std::uint16_t>& narrow, std::int64_t rows, std::int64_t columns,
+                       device::Buffer& wide);
+
   int ordinal_;
   device::MemoryLedger ledger_;
   Arena arena_;
-  Products products_;
+  BF16Products bf16_products_;
 };
 
 }  // namespace lockstep::backends::kokkos

@@ -88,28 +88,39 @@ void KokkosDevice::Multiply(const Gemm& gemm) {
   Check(gemm);
   if (gemm.m == 0 || gemm.n == 0) return;
   const std::int64_t leading_c = gemm.leading_c == 0 ? gemm.n : gemm.leading_c;
-  device::Buffer wide_a, wide_b;
-  Operand<float> a, b;
-  const auto widen = [this](const Matrix& matrix, std::int64_t rows, std::int64_t columns, device::Buffer& wide) {
-    const Operand<std::uint16_t> narrow = OperandOf<std::uint16_t>(matrix, rows, columns);
-    if (narrow.transposed) std::swap(rows, columns);
-    wide = Allocate(static_cast<std::size_t>(rows * columns) * sizeof(float), device::Category::kWorkspace);
-    for (std::int64_t i = 0; i < rows; ++i)
-      FromBF16(columns, narrow.data + i * narrow.leading, wide.f32() + i * columns);
-    return Operand<float>{wide.f32(), columns, narrow.transposed};
+  const auto in_tiles = [&](const auto& multiply) {
+    ForBlocks(gemm.m, TileRows(gemm.m, gemm.n), [&](std::int64_t begin, std::int64_t end) {
+      multiply(begin, end - begin, gemm.c + begin * leading_c);
+      Finish(gemm, leading_c, begin, end);
+    });
+  };
+  const auto multiply_f32 = [&](const Operand<float>& a, const Operand<float>& b) {
+    in_tiles([&](std::int64_t begin, std::int64_t rows, float* c) {
+      MultiplyF32(rows, gemm.n, gemm.k, 1.0f, a.FromRow(begin), b, gemm.accumulate, c, leading_c);
+    });
   };
   if (gemm.a.element == Element::kF32) {
-    a = OperandOf<float>(gemm.a, gemm.m, gemm.k);
-    b = OperandOf<float>(gemm.b, gemm.k, gemm.n);
-  } else {
-    a = widen(gemm.a, gemm.m, gemm.k, wide_a);
-    b = widen(gemm.b, gemm.k, gemm.n, wide_b);
+    return multiply_f32(OperandOf<float>(gemm.a, gemm.m, gemm.k), OperandOf<float>(gemm.b, gemm.k, gemm.n));
   }
-  ForBlocks(gemm.m, TileRows(gemm.m, gemm.n), [&](std::int64_t begin, std::int64_t end) {
-    MultiplyF32(end - begin, gemm.n, gemm.k, 1.0f, a.FromRow(begin), b, gemm.accumulate, gemm.c + begin * leading_c,
-                leading_c);
-    Finish(gemm, leading_c, begin, end);
-  });
+  const auto a = OperandOf<std::uint16_t>(gemm.a, gemm.m, gemm.k);
+  const auto b = OperandOf<std::uint16_t>(gemm.b, gemm.k, gemm.n);
+  if (bf16_products_.native()) {
+    in_tiles([&](std::int64_t begin, std::int64_t rows, float* c) {
+      bf16_products_.Multiply(rows, gemm.n, gemm.k, a.FromRow(begin), b, gemm.accumulate, c, leading_c);
+    });
+    return;
+  }
+  device::Buffer wide_a, wide_b;
+  multiply_f32(Widen(a, gemm.m, gemm.k, wide_a), Widen(b, gemm.k, gemm.n, wide_b));
+}
+
+// The operand in fp32, in `wide`.
+Operand<float> KokkosDevice::Widen(const Operand<std::uint16_t>& narrow, std::int64_t rows, std::int64_t columns,
+                                   device::Buffer& wide) {
+  if (narrow.transposed) std::swap(rows, columns);
+  wide = Allocate(static_cast<std::size_t>(rows * columns) * sizeof(float), device::Category::kWorkspace);
+  for (std::int64_t i = 0; i < rows; ++i) FromBF16(columns, narrow.data + i * narrow.leading, wide.f32() + i * columns);
+  return {wide.f32(), columns, narrow.transposed};
 }
 
 }  // namespace lockstep::backends::kokkos

@@ -1,11 +1,12 @@
-// Matrix products by oneDNN, behind one function of one thread.
+// Matrix products by oneDNN, behind one function a type, on one thread.
 //
 // A product runs on the thread that calls it, so that its bytes do not depend on how many threads there are; whoever
-// wants many cuts the result into tiles. bf16 inputs use the processor's own bf16 products where it has them, else they
-// are widened to fp32, which is exact, and multiplied as fp32. Sums are fp32 either way.
+// wants many cuts the result into tiles. bf16 inputs use the processor's own bf16 products where it has them; where it
+// has none they must be widened to fp32, which is exact. Sums are fp32 either way.
 #pragma once
 
 #include <cstdint>
+#include <memory>
 
 namespace lockstep::backends::kokkos {
 
@@ -24,14 +25,21 @@ struct Operand {
 void MultiplyF32(std::int64_t m, std::int64_t n, std::int64_t k, float factor, const Operand<float>& a,
                  const Operand<float>& b, bool accumulate, float* c, std::int64_t leading_c);
 
-// What oneDNN does with bf16 here, and its name.
-class Products {
+// The processor's own products of bf16 (AVX512-BF16, AMX): each shape's kernel is made once and kept.
+class BF16Products {
  public:
-  Products();
-  bool native_bf16() const { return native_bf16_; }
+  BF16Products();
+  ~BF16Products();
+  // False: the processor has none, and Multiply must not be called.
+  bool native() const { return native_; }
+  // As MultiplyF32 with factor 1. Several threads may call at once.
+  void Multiply(std::int64_t m, std::int64_t n, std::int64_t k, const Operand<std::uint16_t>& a,
+                const Operand<std::uint16_t>& b, bool accumulate, float* c, std::int64_t leading_c);
 
  private:
-  bool native_bf16_;
+  struct Kernels;
+  bool native_;
+  std::unique_ptr<Kernels> kernels_;
 };
 
 }  // namespace lockstep::backends::kokkos

@@ -23,7 +23,7 @@ Activations Attention::Forward(const MicroBatch& micro_batch, const Activations&
   return out;
 }
 
-Activations Attention::Backward(const MicroBatch& micro_batch, const Activations& d_out) {
+Activations Attention::InputGradient(const MicroBatch& micro_batch, const Activations& d_out) {
   const Saved saved = kept_.Take(micro_batch);
   Activations d_qkv = NewActivations(context_.device, saved.qkv.rows, saved.qkv.width);
   const auto element = context_.bf16() ? device::Element::kBF16 : device::Element::kF32;

@@ -10,7 +10,7 @@ class Attention : public Layer {
  public:
   Attention(const RankContext& context, std::int64_t heads) : context_(context), heads_(heads) {}
   Activations Forward(const MicroBatch& micro_batch, const Activations& qkv) override;
-  Activations Backward(const MicroBatch& micro_batch, const Activations& d_out) override;
+  Activations InputGradient(const MicroBatch& micro_batch, const Activations& d_out) override;
   void Clear() override { kept_.Clear(); }
 
  private:
@@ -30,7 +30,9 @@ class Dropout : public Layer {
   Dropout(const RankContext& context, const DataLoader& loader, std::uint64_t site)
       : context_(context), loader_(loader), site_(site) {}
   Activations Forward(const MicroBatch& micro_batch, const Activations& x) override { return Apply(micro_batch, x); }
-  Activations Backward(const MicroBatch& micro_batch, const Activations& d) override { return Apply(micro_batch, d); }
+  Activations InputGradient(const MicroBatch& micro_batch, const Activations& d) override {
+    return Apply(micro_batch, d);
+  }
 
  private:
   Activations Apply(const MicroBatch& micro_batch, const Activations& x) const;

@@ -1,8 +1,11 @@
 #include "reference/trainer/model/build.h"
 
-#include "harness/protocol/bad_input.h"
-
 namespace lockstep::trainer {
+
+bool IsTiedAcross(const RankContext& context, const Stage& stage) {
+  const std::int64_t other = stage.first ? context.wiring.stages() - 1 : 0;
+  return context.model().tied && !context.wiring.StandsOn(other, context.at.pipeline);
+}
 
 std::vector<Stage> BuildStages(const RankContext& context, ParameterStore& parameters, LayerFactory& factory) {
   const protocol::Plan& plan = context.plan();
@@ -11,7 +14,7 @@ std::vector<Stage> BuildStages(const RankContext& context, ParameterStore& param
   std::int64_t first = 0;
   for (std::int64_t s = 0; s < plan.Stages(); ++s) {
     const std::int64_t units = partition[static_cast<std::size_t>(s)];
-    if (s % plan.pipeline == context.at.pipeline) {
+    if (context.wiring.StandsOn(s, context.at.pipeline)) {
       Stage stage;
       stage.index = s;
       stage.units = units;

@@ -8,8 +8,11 @@
 
 namespace lockstep::trainer {
 
-// Stages in ascending order; stage s stands on pipeline rank s mod pipeline.
+// Stages in ascending order.
 std::vector<Stage> BuildStages(const RankContext& context, ParameterStore& parameters, LayerFactory& factory);
+
+// The first and the last stage have an embedding in common, and stand on different ranks. `stage`: one of the two.
+bool IsTiedAcross(const RankContext& context, const Stage& stage);
 
 // Units [first, first + stage.units) of each kind of model, added to `stage`.
 void BuildGpt(const RankContext& context, ParameterStore& parameters, LayerFactory& factory, std::int64_t first,

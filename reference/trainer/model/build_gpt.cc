@@ -92,7 +92,7 @@ void BuildHead(const RankContext& context, ParameterStore& parameters, LayerFact
   const ParameterUse bias = parameters.Declare("ln_f.bias", -1, false, Gradients::kPartial);
   stage.layers.push_back(factory.MakeLayerNorm(weight, bias, model.width));
   const ParameterUse head = parameters.Declare(model.tied ? "wte.weight" : "head.weight", 0, true);
-  if (model.tied && !stage.first && context.plan().pipeline > 1) {
+  if (IsTiedAcross(context, stage)) {
     head.parameter().tied_across = true;
     head.parameter().counted = false;  // the first stage counts it
   }
@@ -118,7 +118,7 @@ void BuildGpt(const RankContext& context, ParameterStore& parameters, LayerFacto
   stage.output_width = stage.last ? 0 : model.width;
   if (stage.first) {
     const ParameterUse tokens = parameters.Declare("wte.weight", 0, false);
-    tokens.parameter().tied_across = model.tied && context.plan().pipeline > 1;
+    tokens.parameter().tied_across = IsTiedAcross(context, stage);
     const ParameterUse positions = parameters.Declare("wpe.weight", -1, false, Gradients::kPartial);
     stage.layers.push_back(factory.MakeEmbedding(tokens, positions));
     if (model.dropout > 0) stage.layers.push_back(factory.MakeDropout(protocol::DropoutSiteEmbedding()));

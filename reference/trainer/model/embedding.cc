@@ -24,7 +24,13 @@ Activations Embedding::Forward(const MicroBatch& micro_batch, const Activations&
   return y;
 }
 
-Activations Embedding::Backward(const MicroBatch& micro_batch, const Activations& d_y) {
+Activations Embedding::InputGradient(const MicroBatch& micro_batch, const Activations& d_y) {
+  gradients_.Put(micro_batch, d_y);  // the tables are all there is to differentiate by
+  return {};
+}
+
+void Embedding::WeightGradient(const MicroBatch& micro_batch) {
+  const Activations d_y = gradients_.Take(micro_batch);
   device::Device& device = context_.device;
   const protocol::Slice& table = tokens_.parameter().slice;
   if (d_y.rows > 0) {
@@ -36,7 +42,6 @@ Activations Embedding::Backward(const MicroBatch& micro_batch, const Activations
     device.EmbeddingBackward(all.rows, all.width, micro_batch.tokens.i32(), table.offset[0], table.shape[0], all.data(),
                              tokens_.GradientToAdd(device));
   }
-  return {};
 }
 
 }  // namespace lockstep::trainer

@@ -12,13 +12,16 @@ class Embedding : public Layer {
  public:
   Embedding(const RankContext& context, ParameterUse tokens, ParameterUse positions);
   Activations Forward(const MicroBatch& micro_batch, const Activations&) override;
-  Activations Backward(const MicroBatch& micro_batch, const Activations& d_y) override;
+  Activations InputGradient(const MicroBatch& micro_batch, const Activations& d_y) override;
+  void WeightGradient(const MicroBatch& micro_batch) override;
   std::vector<LocalParameter*> Parameters() const override { return {&tokens_.parameter(), &positions_.parameter()}; }
+  void Clear() override { gradients_.Clear(); }
 
  private:
   const RankContext& context_;
   ParameterUse tokens_, positions_;
   TensorRows rows_;
+  Kept<Activations> gradients_;  // of what Forward returned
 };
 
 }  // namespace lockstep::trainer

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "reference/trainer/model/row_sums.h"
+
 namespace lockstep::trainer {
 
 LayerNorm::LayerNorm(const RankContext& context, ParameterUse weight, ParameterUse bias, std::int64_t width)
@@ -18,24 +20,58 @@ Activations LayerNorm::Forward(const MicroBatch& micro_batch, const Activations&
   return y;
 }
 
-void LayerNorm::Differentiate(const MicroBatch& micro_batch, const Activations& d_y, const Activations& d_x,
-                              bool accumulate) {
-  const Saved saved = kept_.Take(micro_batch);
+void LayerNorm::Differentiate(const Saved& saved, const Activations& d_y, const Activations& d_x, bool accumulate,
+                              float* d_weight, float* d_bias) {
   const std::int64_t rows = saved.x.rows;
-  if (rows == 0) return;
   context_.device.LayerNormBackward(rows, width_, saved.x.data(), weight_.value(), saved.statistics.data(),
-                                    saved.statistics.data() + rows, d_y.data(), d_x.data(), accumulate,
-                                    weight_.GradientToAdd(context_.device), bias_.GradientToAdd(context_.device));
+                                    saved.statistics.data() + rows, d_y.data(), d_x.data(), accumulate, d_weight,
+                                    d_bias);
+}
+
+void LayerNorm::Whole(const MicroBatch& micro_batch, const Activations& d_y, const Activations& d_x, bool accumulate) {
+  const Saved saved = kept_.Take(micro_batch);
+  if (saved.x.rows == 0) return;
+  Differentiate(saved, d_y, d_x, accumulate, weight_.GradientToAdd(context_.device),
+                bias_.GradientToAdd(context_.device));
+}
+
+void LayerNorm::InParts(const MicroBatch& micro_batch, const Activations& d_y, const Activations& d_x,
+                        bool accumulate) {
+  const Saved saved = kept_.Take(micro_batch);
+  Activations sums = NewRowSums(context_, saved.x.rows == 0 ? 0 : 2, width_);
+  if (sums.buffer) Differentiate(saved, d_y, d_x, accumulate, sums.data(), sums.data() + width_);
+  sums_.Put(micro_batch, std::move(sums));
 }
 
 Activations LayerNorm::Backward(const MicroBatch& micro_batch, const Activations& d_y) {
   Activations d_x = NewActivations(context_.device, d_y.rows, width_);
-  Differentiate(micro_batch, d_y, d_x, false);
+  Whole(micro_batch, d_y, d_x, false);
+  return d_x;
+}
+
+Activations LayerNorm::InputGradient(const MicroBatch& micro_batch, const Activations& d_y) {
+  Activations d_x = NewActivations(context_.device, d_y.rows, width_);
+  InParts(micro_batch, d_y, d_x, false);
   return d_x;
 }
 
 void LayerNorm::BackwardOnto(const MicroBatch& micro_batch, const Activations& d_y, const Activations& d_x) {
-  Differentiate(micro_batch, d_y, d_x, true);
+  Whole(micro_batch, d_y, d_x, true);
+}
+
+void LayerNorm::InputGradientOnto(const MicroBatch& micro_batch, const Activations& d_y, const Activations& d_x) {
+  InParts(micro_batch, d_y, d_x, true);
+}
+
+void LayerNorm::WeightGradient(const MicroBatch& micro_batch) {
+  const Activations sums = sums_.Take(micro_batch);
+  AddRowSum(context_, sums, 0, weight_);
+  AddRowSum(context_, sums, 1, bias_);
+}
+
+void LayerNorm::Clear() {
+  kept_.Clear();
+  sums_.Clear();
 }
 
 Residual::Residual(const RankContext& context, std::unique_ptr<LayerNorm> norm,
@@ -54,6 +90,20 @@ Activations Residual::Backward(const MicroBatch& micro_batch, const Activations&
   for (auto layer = inner_.rbegin(); layer != inner_.rend(); ++layer) d = (*layer)->Backward(micro_batch, d);
   norm_->BackwardOnto(micro_batch, d, d_y);
   return d_y;
+}
+
+Activations Residual::InputGradient(const MicroBatch& micro_batch, const Activations& d_y) {
+  Activations d_x = NewActivations(context_.device, d_y.rows, d_y.width);
+  if (d_x.buffer) context_.device.Copy(d_x.data(), d_y.data(), static_cast<std::size_t>(d_y.size()) * sizeof(float));
+  Activations d = d_y;
+  for (auto layer = inner_.rbegin(); layer != inner_.rend(); ++layer) d = (*layer)->InputGradient(micro_batch, d);
+  norm_->InputGradientOnto(micro_batch, d, d_x);
+  return d_x;
+}
+
+void Residual::WeightGradient(const MicroBatch& micro_batch) {
+  for (auto layer = inner_.rbegin(); layer != inner_.rend(); ++layer) (*layer)->WeightGradient(micro_batch);
+  norm_->WeightGradient(micro_batch);
 }
 
 std::vector<LocalParameter*> Residual::Parameters() const {

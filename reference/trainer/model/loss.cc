@@ -4,9 +4,9 @@
 
 namespace lockstep::trainer {
 
-std::vector<double> LossSums::Take() {
-  std::vector<double> sums;
-  for (const auto& [index, losses] : rows_) sums.push_back(device_.Sum(losses.size(), losses.data()));
+std::map<std::int64_t, double> LossSums::Take() {
+  std::map<std::int64_t, double> sums;
+  for (const auto& [index, losses] : rows_) sums[index] = device_.Sum(losses.size(), losses.data());
   rows_.clear();
   return sums;
 }
@@ -53,7 +53,7 @@ Activations CrossEntropy::Forward(const MicroBatch& micro_batch, const Activatio
   return {};
 }
 
-Activations CrossEntropy::Backward(const MicroBatch& micro_batch, const Activations&) {
+Activations CrossEntropy::InputGradient(const MicroBatch& micro_batch, const Activations&) {
   Saved saved = kept_.Take(micro_batch);
   const std::int64_t rows = saved.logits.rows;
   if (rows > 0) {  // the logits are this layer's alone by now: their gradient takes their place
@@ -77,7 +77,7 @@ Activations SquaredError::Forward(const MicroBatch& micro_batch, const Activatio
   return {};
 }
 
-Activations SquaredError::Backward(const MicroBatch& micro_batch, const Activations&) {
+Activations SquaredError::InputGradient(const MicroBatch& micro_batch, const Activations&) {
   return kept_.Take(micro_batch);
 }
 

@@ -16,7 +16,7 @@ class LossSums {
  public:
   explicit LossSums(device::Device& device) : device_(device) {}
   void Put(const MicroBatch& micro_batch, Activations losses) { rows_[micro_batch.index] = std::move(losses); }
-  std::vector<double> Take();
+  std::map<std::int64_t, double> Take();
 
  private:
   device::Device& device_;
@@ -32,8 +32,8 @@ class CrossEntropy : public LossLayer {
  public:
   CrossEntropy(const RankContext& context, const CrossEntropySpec& spec);
   Activations Forward(const MicroBatch& micro_batch, const Activations& logits) override;
-  Activations Backward(const MicroBatch& micro_batch, const Activations&) override;
-  std::vector<double> TakeLosses() override { return sums_.Take(); }
+  Activations InputGradient(const MicroBatch& micro_batch, const Activations&) override;
+  std::map<std::int64_t, double> TakeLosses() override { return sums_.Take(); }
   bool SplitOverTensor() const override { return spec_.vocabulary == nullptr && context_.sequence_parallel(); }
   void Clear() override { kept_.Clear(); }
 
@@ -57,8 +57,8 @@ class SquaredError : public LossLayer {
  public:
   explicit SquaredError(const RankContext& context) : context_(context), sums_(context.device) {}
   Activations Forward(const MicroBatch& micro_batch, const Activations& y) override;
-  Activations Backward(const MicroBatch& micro_batch, const Activations&) override;
-  std::vector<double> TakeLosses() override { return sums_.Take(); }
+  Activations InputGradient(const MicroBatch& micro_batch, const Activations&) override;
+  std::map<std::int64_t, double> TakeLosses() override { return sums_.Take(); }
   bool SplitOverTensor() const override { return context_.sequence_parallel(); }
   void Clear() override { kept_.Clear(); }
 

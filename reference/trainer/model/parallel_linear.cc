@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "reference/trainer/model/row_sums.h"
+
 namespace lockstep::trainer {
 
 using device::Epilogue;
@@ -29,6 +31,25 @@ void BiasBackward(const RankContext& context, const LinearSpec& spec, const Acti
   context.device.BiasBackward(d_y.rows, d_y.width, d_y.data(), spec.bias->GradientToAdd(context.device));
 }
 
+// The gradient of what the activation is applied to; frees what its derivative is taken at.
+Activations ActivationGradient(const RankContext& context, const LinearSpec& spec, Activations before,
+                               const Activations& d_y) {
+  return spec.activation ? ActivationBackward(context, *spec.activation, before, d_y) : d_y;
+}
+
+Activations BiasSums(const RankContext& context, const LinearSpec& spec, const Activations& d_y) {
+  if (!spec.bias || d_y.size() == 0) return {};
+  Activations sums = NewRowSums(context, 1, d_y.width);
+  context.device.BiasBackward(d_y.rows, d_y.width, d_y.data(), sums.data());
+  return sums;
+}
+
+void AddDeferred(const RankContext& context, const LinearSpec& spec, const Linear& linear,
+                 const DeferredProduct& deferred) {
+  linear.BackwardWeight(deferred.d_y, deferred.x);
+  if (spec.bias) AddRowSum(context, deferred.bias, 0, *spec.bias);
+}
+
 std::vector<LocalParameter*> ParametersOf(const LinearSpec& spec) {
   std::vector<LocalParameter*> parameters{&spec.weight.parameter()};
   if (spec.bias) parameters.push_back(&spec.bias->parameter());
@@ -45,6 +66,11 @@ ColumnParallelLinear::ColumnParallelLinear(const RankContext& context, const Lin
 
 std::vector<LocalParameter*> ColumnParallelLinear::Parameters() const { return ParametersOf(spec_); }
 
+void ColumnParallelLinear::Clear() {
+  kept_.Clear();
+  deferred_.Clear();
+}
+
 Activations ColumnParallelLinear::Forward(const MicroBatch& micro_batch, const Activations& x) {
   Saved saved{.x = MakeOperand(context_, rows_.Gather(micro_batch, x)), .before = {}};
   Activations y = Whole(linear_, spec_, saved.x, &saved.before);
@@ -54,14 +80,31 @@ Activations ColumnParallelLinear::Forward(const MicroBatch& micro_batch, const A
 
 Activations ColumnParallelLinear::Backward(const MicroBatch& micro_batch, const Activations& d_y) {
   Saved saved = kept_.Take(micro_batch);
-  const Activations d = spec_.activation ? ActivationBackward(context_, *spec_.activation, saved.before, d_y) : d_y;
-  saved.before = {};
+  const Activations d = ActivationGradient(context_, spec_, std::move(saved.before), d_y);
   const Operand d_operand = MakeOperand(context_, d);
   TensorRows::Pending d_x;
   if (spec_.input_gradient) d_x = rows_.StartReduce(micro_batch, linear_.BackwardInput(d_operand));
   linear_.BackwardWeight(d_operand, saved.x);
   BiasBackward(context_, spec_, d);
   return d_x.Wait();
+}
+
+Activations ColumnParallelLinear::InputGradient(const MicroBatch& micro_batch, const Activations& d_y) {
+  Saved saved = kept_.Take(micro_batch);
+  DeferredProduct deferred{.d_y = {}, .x = std::move(saved.x), .bias = {}};
+  {
+    const Activations d = ActivationGradient(context_, spec_, std::move(saved.before), d_y);
+    deferred.d_y = MakeOperand(context_, d);
+    deferred.bias = BiasSums(context_, spec_, d);
+  }
+  TensorRows::Pending d_x;
+  if (spec_.input_gradient) d_x = rows_.StartReduce(micro_batch, linear_.BackwardInput(deferred.d_y));
+  deferred_.Put(micro_batch, std::move(deferred));
+  return d_x.Wait();
+}
+
+void ColumnParallelLinear::WeightGradient(const MicroBatch& micro_batch) {
+  AddDeferred(context_, spec_, linear_, deferred_.Take(micro_batch));
 }
 
 RowParallelLinear::RowParallelLinear(const RankContext& context, const LinearSpec& spec)
@@ -71,6 +114,11 @@ RowParallelLinear::RowParallelLinear(const RankContext& context, const LinearSpe
       rows_(context.device, spec.group, context.sequence_parallel()) {}
 
 std::vector<LocalParameter*> RowParallelLinear::Parameters() const { return ParametersOf(spec_); }
+
+void RowParallelLinear::Clear() {
+  kept_.Clear();
+  deferred_.Clear();
+}
 
 Activations RowParallelLinear::Finish(Activations sum, Activations* before) const {
   device::Device& device = context_.device;
@@ -101,13 +149,29 @@ Activations RowParallelLinear::Forward(const MicroBatch& micro_batch, const Acti
 
 Activations RowParallelLinear::Backward(const MicroBatch& micro_batch, const Activations& d_y) {
   Saved saved = kept_.Take(micro_batch);
-  const Activations d = spec_.activation ? ActivationBackward(context_, *spec_.activation, saved.before, d_y) : d_y;
-  saved.before = {};
+  const Activations d = ActivationGradient(context_, spec_, std::move(saved.before), d_y);
   BiasBackward(context_, spec_, d);
   const Operand d_operand = MakeOperand(context_, rows_.Gather(micro_batch, d));
   Activations d_x = linear_.BackwardInput(d_operand);
   linear_.BackwardWeight(d_operand, saved.x);
   return d_x;
+}
+
+Activations RowParallelLinear::InputGradient(const MicroBatch& micro_batch, const Activations& d_y) {
+  Saved saved = kept_.Take(micro_batch);
+  DeferredProduct deferred{.d_y = {}, .x = std::move(saved.x), .bias = {}};
+  {
+    const Activations d = ActivationGradient(context_, spec_, std::move(saved.before), d_y);
+    deferred.bias = BiasSums(context_, spec_, d);
+    deferred.d_y = MakeOperand(context_, rows_.Gather(micro_batch, d));
+  }
+  Activations d_x = linear_.BackwardInput(deferred.d_y);
+  deferred_.Put(micro_batch, std::move(deferred));
+  return d_x;
+}
+
+void RowParallelLinear::WeightGradient(const MicroBatch& micro_batch) {
+  AddDeferred(context_, spec_, linear_, deferred_.Take(micro_batch));
 }
 
 }  // namespace lockstep::trainer

@@ -22,13 +22,21 @@ struct LinearSpec {
   device::Communicator* group = nullptr;           // tensor ranks; null: the layer is whole on each
 };
 
+// What the weights' pass of either kind needs.
+struct DeferredProduct {
+  Operand d_y, x;
+  Activations bias;  // (1, out): summed over the rows already
+};
+
 class ColumnParallelLinear : public Layer {
  public:
   ColumnParallelLinear(const RankContext& context, const LinearSpec& spec);
   Activations Forward(const MicroBatch& micro_batch, const Activations& x) override;
   Activations Backward(const MicroBatch& micro_batch, const Activations& d_y) override;
+  Activations InputGradient(const MicroBatch& micro_batch, const Activations& d_y) override;
+  void WeightGradient(const MicroBatch& micro_batch) override;
   std::vector<LocalParameter*> Parameters() const override;
-  void Clear() override { kept_.Clear(); }
+  void Clear() override;
 
  protected:
   struct Saved {
@@ -40,6 +48,7 @@ class ColumnParallelLinear : public Layer {
   Linear linear_;
   TensorRows rows_;
   Kept<Saved> kept_;
+  Kept<DeferredProduct> deferred_;
 };
 
 class RowParallelLinear : public Layer {
@@ -47,8 +56,10 @@ class RowParallelLinear : public Layer {
   RowParallelLinear(const RankContext& context, const LinearSpec& spec);
   Activations Forward(const MicroBatch& micro_batch, const Activations& x) override;
   Activations Backward(const MicroBatch& micro_batch, const Activations& d_y) override;
+  Activations InputGradient(const MicroBatch& micro_batch, const Activations& d_y) override;
+  void WeightGradient(const MicroBatch& micro_batch) override;
   std::vector<LocalParameter*> Parameters() const override;
-  void Clear() override { kept_.Clear(); }
+  void Clear() override;
 
  protected:
   struct Saved {
@@ -62,6 +73,7 @@ class RowParallelLinear : public Layer {
   Linear linear_;
   TensorRows rows_;
   Kept<Saved> kept_;
+  Kept<DeferredProduct> deferred_;
 };
 
 }  // namespace lockstep::trainer

@@ -1,4 +1,5 @@
 // A stage: consecutive layers of the model that stand on one rank, run forward or backward for one micro-batch.
+// The backward runs whole or in two parts, as each layer's does.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +10,8 @@
 #include "reference/trainer/model/layer.h"
 
 namespace lockstep::trainer {
+
+using LayerDone = std::function<void(Layer&)>;
 
 struct Stage {
   std::int64_t index = 0;  // in the model
@@ -21,8 +24,10 @@ struct Stage {
 
   // `x` is the previous stage's; on the first stage, an mlp's inputs. Returns what the next stage needs.
   Activations Forward(const MicroBatch& micro_batch, const Activations& x);
-  // `layer_done` is told of each layer after its backward, from the last to the first.
-  Activations Backward(const MicroBatch& micro_batch, Activations d_y, const std::function<void(Layer&)>& layer_done);
+  // `layer_done` is told of each layer whose weights' gradients have been added to, from the last to the first.
+  Activations Backward(const MicroBatch& micro_batch, Activations d_y, const LayerDone& layer_done);
+  Activations InputGradient(const MicroBatch& micro_batch, Activations d_y);
+  void WeightGradient(const MicroBatch& micro_batch, const LayerDone& layer_done);
   void Clear();
 };
 

@@ -48,7 +48,6 @@ class BlockRunner {
 
   const Grid& grid() const { return *grid_; }
   void* shared() { return shared_.data(); }
-  unsigned lane() const { return current_->thread % kWarpLanes; }
   int MeetBlock(BarrierKind kind, int predicate, Site site);
   std::uint64_t MeetWarp(WarpKind kind, unsigned mask, std::uint64_t value, unsigned source, Site site);
   void Fence();

@@ -4,6 +4,8 @@
 // <math.h> declares (tanhf, fmaf, expf ...) are the host's.
 #pragma once
 
+// NOLINTBEGIN(bugprone-reserved-identifier): the names are the interface
+
 #include <math.h>
 
 #include <bit>
@@ -104,3 +106,5 @@ template <typename T>
 void __stcs(T* place, T value) {
   *place = value;
 }
+
+// NOLINTEND(bugprone-reserved-identifier)

@@ -22,8 +22,6 @@ std::uint64_t MeetWarp(WarpKind kind, unsigned mask, std::uint64_t value, unsign
   return Running("a warp operation").MeetWarp(kind, mask, value, source, site);
 }
 
-unsigned Lane() { return Running("a warp operation").lane(); }
-
 void* DynamicShared() { return Running("DynamicShared").shared(); }
 
 void MemoryFence() { Running("__threadfence").Fence(); }

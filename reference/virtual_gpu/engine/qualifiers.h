@@ -6,6 +6,8 @@
 // dynamic shared memory is lockstep::virtual_gpu::DynamicShared(). `__constant__` and `__managed__` are not covered.
 #pragma once
 
+// NOLINTBEGIN(bugprone-reserved-identifier): the names are the interface
+
 #if defined(__SANITIZE_ADDRESS__)
 #define LOCKSTEP_VIRTUAL_GPU_ASAN 1
 #elif defined(__has_feature)
@@ -27,3 +29,5 @@
 #else
 #define __shared__ thread_local
 #endif
+
+// NOLINTEND(bugprone-reserved-identifier)

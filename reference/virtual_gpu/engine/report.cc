@@ -77,6 +77,7 @@ const char* FileName(Site site) {
 
 }  // namespace lockstep::virtual_gpu
 
+// NOLINTBEGIN(bugprone-reserved-identifier): the names are the interface
 // Sanitizers call these before or after they report; they know the source line, we know whose it is.
 extern "C" {
 #ifdef LOCKSTEP_VIRTUAL_GPU_ASAN
@@ -99,3 +100,4 @@ void __ubsan_on_report() {
   }
 }
 }
+// NOLINTEND(bugprone-reserved-identifier)

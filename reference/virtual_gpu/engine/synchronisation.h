@@ -4,11 +4,14 @@
 // it can't be reproduced.
 #pragma once
 
+// NOLINTBEGIN(bugprone-reserved-identifier): the names are the interface
+
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
 
 #include "reference/virtual_gpu/engine/execution.h"
+#include "reference/virtual_gpu/engine/thread_index.h"
 
 unsigned __activemask() = delete;
 
@@ -34,6 +37,10 @@ inline void __syncwarp(unsigned mask = 0xffffffffu, lockstep::virtual_gpu::Site 
 }
 
 namespace lockstep::virtual_gpu {
+
+inline unsigned Lane() {
+  return (threadIdx.x + blockDim.x * (threadIdx.y + blockDim.y * threadIdx.z)) % static_cast<unsigned>(warpSize);
+}
 
 template <typename T>
 T Shuffle(unsigned mask, T value, unsigned source, Site site) {
@@ -113,3 +120,5 @@ LOCKSTEP_WARP_REDUCTION(__reduce_xor_sync, unsigned, kXor);
 inline void __trap(lockstep::virtual_gpu::Site site = lockstep::virtual_gpu::Here()) {
   lockstep::virtual_gpu::Trap("__trap()", site);
 }
+
+// NOLINTEND(bugprone-reserved-identifier)

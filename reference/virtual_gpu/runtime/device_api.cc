@@ -55,6 +55,7 @@ cudaDeviceProp Properties(const Device& device) {
   return p;
 }
 
+// NOLINTNEXTLINE(readability-function-size): a table
 cudaError_t Attribute(const Device& device, cudaDeviceAttr attribute, int* value) {
   const cudaDeviceProp p = Properties(device);
   switch (attribute) {

@@ -18,6 +18,8 @@ namespace lockstep::virtual_gpu {
 // A kernel with a copy of its arguments, as a real launch makes one: the caller's may change after the call.
 template <typename... Parameters>
 class BoundKernel final : public KernelBody {
+  static_assert((!std::is_reference_v<Parameters> && ...), "a kernel takes its parameters by value");
+
  public:
   template <typename... Arguments>
   explicit BoundKernel(void (*kernel)(Parameters...), Arguments&&... arguments)

@@ -48,8 +48,8 @@ cudaError_t SubmitRecord(const std::shared_ptr<Stream>& stream, Event& event) {
   if (record->capture == nullptr) {
     const auto tell = [record] {
       record->when = std::chrono::steady_clock::now();
+      Release(record->order.get());  // before a query can see the end
       record->ended.store(true, std::memory_order_release);
-      Release(record->order.get());
       return cudaSuccess;
     };
     record->ticket = Enqueue(stream, {.name = "cudaEventRecord", .run = tell, .after = {}, .always = true});

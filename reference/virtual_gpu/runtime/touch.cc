@@ -3,10 +3,12 @@
 #include "reference/virtual_gpu/runtime/runtime.h"
 
 #ifdef LOCKSTEP_VIRTUAL_GPU_TSAN
+// NOLINTBEGIN(bugprone-reserved-identifier)
 extern "C" {
 void __tsan_read_range(void* data, std::size_t bytes);
 void __tsan_write_range(void* data, std::size_t bytes);
 }
+// NOLINTEND(bugprone-reserved-identifier)
 #endif
 
 namespace lockstep::virtual_gpu {

@@ -12,6 +12,8 @@ struct CleanCase {
   protocol::OptimizerKind optimizer;
 };
 
+void PrintTo(const CleanCase& test, std::ostream* out) { *out << test.name; }
+
 class Clean : public testing::TestWithParam<CleanCase> {};
 
 protocol::Workload WorkloadOf(const CleanCase& c) {

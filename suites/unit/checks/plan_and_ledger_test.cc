@@ -34,6 +34,10 @@ TEST(EffectivePlan, SeesEveryFieldThatFallsBackInSilence) {
       {"at.data", [](auto& e) { e.at.data = 1 - e.at.data; }},
       {"precision", [](auto& e) { e.precision = protocol::Precision::kBF16; }},
       {"optimizer", [](auto& e) { e.optimizer = protocol::OptimizerKind::kAdamW; }},
+      {"placement",
+       [](auto& e) {
+         e.placement = {{1}, {0}};
+       }},
       {"devices",
        [](auto& e) {
          e.devices = {0, 0, 1, 2};

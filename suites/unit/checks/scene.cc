@@ -9,6 +9,7 @@
 #include "harness/inputs/make.h"
 #include "harness/oracle/optimizer.h"
 #include "harness/protocol/parameters.h"
+#include "harness/schedule/generate.h"
 
 namespace lockstep::checks {
 
@@ -130,6 +131,7 @@ const protocol::RunEvidence* Scene::Make(const protocol::Plan& run_plan, std::ui
   request.id = "scene";
   request.workload = workload;
   request.plan = run_plan;
+  request.schedule = schedule::Generate(run_plan);
   request.checkpoint = checkpoint;
   const std::filesystem::path folder = folder_ / std::to_string(runs_.size());
   for (std::int64_t rank = 0; rank < run_plan.WorldSize(); ++rank) WriteRank(folder, request, rank, mutations);

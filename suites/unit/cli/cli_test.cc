@@ -1,5 +1,3 @@
-#include "harness/cli/cli.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -14,28 +12,13 @@
 #include "harness/cli/subcommand.h"
 #include "harness/protocol/files.h"
 #include "harness/protocol/record.h"
+#include "suites/unit/cli/run.h"
 
 namespace lockstep::cli {
 namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
-
-struct Outcome {
-  int code = 0;
-  std::string out, err;
-};
-
-Outcome Lockstep(std::vector<std::string> arguments) {
-  arguments.insert(arguments.begin(), "lockstep");
-  testing::internal::CaptureStdout();
-  testing::internal::CaptureStderr();
-  Outcome outcome;
-  outcome.code = Main(arguments);
-  outcome.out = testing::internal::GetCapturedStdout();
-  outcome.err = testing::internal::GetCapturedStderr();
-  return outcome;
-}
 
 class CommandLine : public ::testing::Test {
  protected:
@@ -123,7 +106,11 @@ TEST_F(CommandLine, WritesCompletionScriptsThatTheShellReads) {
   std::ofstream(folder_ / "completion.bash") << bash.out;
   const std::string test = "source '" + (folder_ / "completion.bash").string() +
                            "' && COMP_WORDS=(lockstep conform --prof) COMP_CWORD=2 && _lockstep && "
-                           "[ \"${COMPREPLY[0]}\" = --profile ]";
+                           "[ \"${COMPREPLY[0]}\" = --profile ] && "
+                           "COMP_WORDS=(lockstep schedule ver) COMP_CWORD=2 && _lockstep && "
+                           "[ \"${COMPREPLY[*]}\" = verify ] && "
+                           "COMP_WORDS=(lockstep schedule simulate --lat) COMP_CWORD=3 && _lockstep && "
+                           "[ \"${COMPREPLY[*]}\" = --latency ]";
   EXPECT_EQ(std::system(("bash -c " + std::string("\"") + "true\" && bash <<'END'\n" + test + "\nEND").c_str()), 0);
   EXPECT_THAT(Lockstep({"completion", "fish"}).out, HasSubstr("-l profile"));
   EXPECT_THAT(Lockstep({"completion", "zsh"}).out, HasSubstr("bashcompinit"));

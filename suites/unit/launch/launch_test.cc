@@ -133,7 +133,7 @@ TEST_F(Launcher, NamesARankThatNeverSaysHello) {
   job.limits.start_seconds = 1.5;
   const std::vector<RunEnd> ends = Run({"silent_1"}, job);
   EXPECT_EQ(ends.at(0).kind, EndKind::kTimeout);
-  EXPECT_THAT(ends.at(0).reason, AllOf(HasSubstr("rank 1"), HasSubstr("of 2 never said hello within 1.5 s")));
+  EXPECT_THAT(ends.at(0).reason, AllOf(HasSubstr("rank 1"), HasSubstr("1 of 2 ranks never said hello within 1.5 s")));
 }
 
 TEST_F(Launcher, EndsAHangAndSaysWhoIsFurthestBehind) {

@@ -115,13 +115,49 @@ TEST(MicroBatchRun, IsASplitOfASplit) {
 }
 
 TEST(Schedule, ActionsAreReadBackAsWritten) {
-  const std::string line = "0F0,1B12,3I4,3W4,0SEND_F1,1RECV_F1,1SEND_B1,0RECV_B1";
+  const std::string line =
+      "0F0,1B12,3I4,3W4,0SEND_F1,1RECV_F1,1SEND_B1,0RECV_B1,(0F3;1B0)OVERLAP_F_B,"
+      "0RECOMPUTE2,1UNSHARD,1RESHARD,1REDUCE_GRAD,1OPTIMIZER";
   EXPECT_EQ(ToString(ParseActions(line, "s")), line);
   EXPECT_TRUE(ParseActions("", "s").empty());
-  for (const char* text :
-       {"F0", "0F", "0X0", "-1F0", "0F0x", "0F0,,0B0", "0F0,", "0f0", "99999999999999999999F0", "0 F0", "0FF0"}) {
+  for (const char* text : {"F0",
+                           "0F",
+                           "0X0",
+                           "-1F0",
+                           "0F0x",
+                           "0F0,,0B0",
+                           "0F0,",
+                           "0f0",
+                           "99999999999999999999F0",
+                           "0 F0",
+                           "0FF0",
+                           "1UNSHARD0",
+                           "1RECOMPUTE",
+                           "(0F0;0B0)",
+                           "(0F0)OVERLAP_F_B",
+                           "(0F0;0F1)OVERLAP_F_B",
+                           "(0F0;0W0)OVERLAP_F_B",
+                           "(0F0;1B0)OVERLAP_F_B0",
+                           "(0F0;1B0;1B1)OVERLAP_F_B",
+                           "0F0;1B0)OVERLAP_F_B",
+                           "()OVERLAP_F_B"}) {
     EXPECT_THAT(Refusal([&] { ParseActions(text, "r.json: schedule"); }), HasSubstr("r.json: schedule")) << text;
   }
+}
+
+TEST(Schedule, AFusedPairIsTwoActionsInItsOrder) {
+  const std::vector<Action> line = ParseActions("0F0, ( 0F1 ; 1B0 )OVERLAP_F_B,1B1", "s");
+  ASSERT_EQ(line.size(), 4u);
+  EXPECT_EQ(line[1], (Action{0, ActionKind::kForward, 1, true}));
+  EXPECT_EQ(line[2], (Action{1, ActionKind::kBackward, 0, false}));
+  EXPECT_EQ(ToString(line), "0F0,(0F1;1B0)OVERLAP_F_B,1B1");
+}
+
+TEST(Schedule, StagesStandOnRankStageModRanksUnlessItSaysOtherwise) {
+  Schedule schedule{"s", 4, 1, {{}, {}}};
+  EXPECT_EQ(PlacementOf(schedule), (std::vector<std::vector<std::int64_t>>{{0, 2}, {1, 3}}));
+  schedule.placement = {{0, 3}, {1, 2}};
+  EXPECT_EQ(PlacementOf(schedule), schedule.placement);
 }
 
 }  // namespace

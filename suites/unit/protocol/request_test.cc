@@ -23,6 +23,7 @@ TEST(Request, SurvivesTheWayThroughAFile) {
   Request request = SmallRequest();
   request.evidence = {false, false, true, false, false, 3};
   request.checkpoint = {1, true, "saved", "../before", 1};
+  request.schedule.placement = {{1}, {0}};
   WriteRequest(folder.path(), request);
   const Request read = ReadRequest(folder.path());
   EXPECT_EQ(read.id, request.id);
@@ -77,6 +78,10 @@ TEST(Request, RefusesWhatContradictsItself) {
   EXPECT_THAT(RefusalWith("/schedule/ranks/1", "1F0,2B0"),
               HasSubstr("request.json: schedule.ranks[1]: 2B0 is outside"));
   EXPECT_THAT(RefusalWith("/schedule/ranks/0", "0F0,0Q0"), HasSubstr("request.json: schedule.ranks[0]: \"0Q0\""));
+  for (const json& placement :
+       {json{{0}}, json{{0}, {0}}, json{{0}, {2}}, json{{0}, {1, 1}}, json{{0}, {"1"}}, json{0, 1}, json("v")}) {
+    EXPECT_THAT(RefusalWith("/schedule/placement", placement), HasSubstr("request.json: schedule.placement: "));
+  }
   EXPECT_THAT(RefusalWith("/checkpoint/save_after", 1), HasSubstr("request.json: checkpoint.save_to"));
   EXPECT_THAT(RefusalWith("/checkpoint/resume_step", 1), HasSubstr("request.json: checkpoint.resume_step"));
   EXPECT_THAT(RefusalWith("/evidence/evry", 1),

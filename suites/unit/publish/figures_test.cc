@@ -1,17 +1,21 @@
 #include "harness/publish/figures.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <filesystem>
 
 #include "harness/protocol/request.h"
 #include "harness/publish/case_figures.h"
+#include "harness/publish/publish.h"
 
 namespace lockstep::publish {
 namespace {
 
 namespace fs = std::filesystem;
 using protocol::Request;
+using testing::HasSubstr;
+using testing::Not;
 
 constexpr std::int64_t kSequence = 8;
 
@@ -36,7 +40,7 @@ Request PipelineTimesDataTimesTensor() {
 }
 
 // Each rank reports its replica's micro-batches; only one rank a replica may be counted.
-void LeaveEvidence(const fs::path& folder, const Request& request, bool ledger) {
+void LeaveEvidence(const fs::path& folder, const Request& request, bool ledger, const std::string& device = "host") {
   for (std::int64_t rank = 0; rank < request.plan.WorldSize(); ++rank) {
     const protocol::Coordinates at = request.plan.At(rank);
     protocol::EvidenceWriter writer(folder, rank);
@@ -45,7 +49,7 @@ void LeaveEvidence(const fs::path& folder, const Request& request, bool ledger) 
     hello.world_size = request.plan.WorldSize();
     hello.pid = 1;
     hello.host = "here";
-    hello.device_kind = "host";
+    hello.device_kind = device;
     hello.device_name = "a processor";
     hello.trainer = "kokkos";
     hello.version = "1";
@@ -148,6 +152,47 @@ TEST(FillFigures, PutsIntoACaseWhatIsReadBackFromIt) {
   EXPECT_EQ(ranks[4].memory.categories.at("parameters"), 104);
   EXPECT_EQ(SamplesOf(result, kTokensPerStep), (std::vector<double>{42, 42}));
   EXPECT_NEAR(MedianOf(result, kTokensPerSecond), 42 / (0.5 + 7.0 / 128), 1e-9);
+}
+
+TEST(VirtualDevices, HaveMemoryAndCountsPublishedButNoTime) {
+  const protocol::RunEvidence real = Evidence("lockstep_figures_virtual", true);
+  std::vector<protocol::RankEvidence> ranks = real.ranks();
+  for (protocol::RankEvidence& rank : ranks) rank.hello.device_kind = "virtual";
+  const TrainSummary summary = Summarize(real.request(), ranks);
+  ASSERT_TRUE(summary.virtual_devices);
+  EXPECT_EQ(summary.ranks[7].memory.peak_bytes, 207);
+  EXPECT_EQ(summary.ranks[7].wall_seconds, 0);
+  const std::string metrics = TrainMetricsText(summary), text = TrainText(summary, false);
+  EXPECT_THAT(metrics, HasSubstr("device_memory_peak_bytes"));
+  for (const char* time : {"step_duration", "idle_seconds", "busy_seconds", "tokens_total"}) {
+    EXPECT_THAT(metrics, Not(HasSubstr(time)));
+  }
+  EXPECT_THAT(text, HasSubstr("84 tokens by the ledger\nvirtual devices: no times are published"));
+  EXPECT_THAT(text, Not(HasSubstr("tokens/s")));
+}
+
+TEST(VirtualDevices, LeaveNoTimeInARecord) {
+  const fs::path folder = fs::path(testing::TempDir()) / "lockstep_figures_virtual_case";
+  fs::remove_all(folder);
+  fs::create_directories(folder);
+  const Request request = PipelineTimesDataTimesTensor();
+  LeaveEvidence(folder, request, true, "virtual");
+  protocol::CaseResult result;
+  result.id = "figures/dp=2,tp=2,pp=2";
+  result.plan = "dp=2,tp=2,pp=2,micro_batches=2";
+  result.status = protocol::Status::kPass;
+  FillFigures(protocol::RunEvidence::Read(folder, request), &result);
+  EXPECT_EQ(SamplesOf(result, kTokensPerStep), (std::vector<double>{42, 42}));
+  EXPECT_TRUE(SamplesOf(result, kStepSeconds).empty());
+  EXPECT_TRUE(result.pipeline.empty());
+  protocol::Record record;
+  record.cases = {result};
+  record.system = {{"devices", {{{"kind", "virtual"}, {"name", "a virtual GPU"}}}}};
+  EXPECT_THAT(Table(record, false), HasSubstr("virtual devices: no times are published"));
+  EXPECT_THAT(Table(record, false), Not(HasSubstr("tokens/s")));
+  EXPECT_THAT(MetricsText(record), Not(HasSubstr("idle_seconds")));
+  record.system = {{"devices", {{{"kind", "gpu"}, {"name", "a GPU"}}}}};
+  EXPECT_THAT(Table(record, false), Not(HasSubstr("virtual devices")));
 }
 
 }  // namespace

@@ -8,7 +8,7 @@ namespace lockstep::trainer::testing {
 namespace {
 
 // Stages that stand on pipeline ranks more than once, which no generator of this trainer's own makes yet.
-protocol::Request Looped(std::int64_t pipeline, std::vector<std::string> lines) {
+protocol::Request Looped(std::int64_t pipeline, const std::vector<std::string>& lines) {
   protocol::Request request = RequestOf(Mlp(), "micro_batches=2");
   request.plan.pipeline = pipeline;
   request.plan.chunks = 4 / pipeline;

@@ -98,6 +98,18 @@ protocol::Request RequestOf(const protocol::Workload& workload, const std::strin
   return request;
 }
 
+protocol::Request RequestOf(const protocol::Workload& workload, const std::string& plan,
+                            const std::vector<std::string>& lines,
+                            const std::vector<std::vector<std::int64_t>>& placement) {
+  protocol::Request request;
+  request.id = plan;
+  request.workload = workload;
+  if (plan != "single") request.plan = protocol::ParsePlan(plan);
+  request.schedule = {"written", request.plan.Stages(), request.plan.micro_batches, {}, placement};
+  for (const std::string& line : lines) request.schedule.ranks.push_back(protocol::ParseActions(line, plan));
+  return request;
+}
+
 Runs::Runs() {
   std::string name = (fs::temp_directory_path() / "lockstep_trainer_XXXXXX").string();
   if (mkdtemp(name.data()) == nullptr) throw std::runtime_error("no temporary folder");

@@ -18,6 +18,11 @@ protocol::Workload Mlp();  // 5 layers of odd widths, squared error
 // A request of this plan ("single" for one rank), with its schedule generated.
 protocol::Request RequestOf(const protocol::Workload& workload, const std::string& plan);
 
+// The same with these lines, one a pipeline rank, and where their stages stand ({}: stage s on rank s mod pipeline).
+protocol::Request RequestOf(const protocol::Workload& workload, const std::string& plan,
+                            const std::vector<std::string>& lines,
+                            const std::vector<std::vector<std::int64_t>>& placement = {});
+
 // Runs of one test, in a folder that goes with the object.
 class Runs {
  public:

@@ -1,9 +1,8 @@
 // lockstep-trainer-template: the Kokkos backend under another name.
-#include "reference/backends/kokkos/rank_backend.h"
+#include "reference/trainer/rank_main.h"
 
 int main(int argc, char** argv) {
-  lockstep::backends::kokkos::RankBackend kokkos;
-  lockstep::trainer::Backend backend = kokkos.get();
+  lockstep::trainer::Backend backend = lockstep::trainer::LinkedBackend();
   backend.name = "template";
   backend.description = "A backend from the template.";
   lockstep::trainer::Seams seams;

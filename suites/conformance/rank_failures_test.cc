@@ -1,0 +1,93 @@
+// A rank of the real trainer that is killed, stopped or leaves: its case ends as an error or a time-out that names the
+// rank, within the deadline; the other cases are run and hold; no process is left.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "suites/conformance/lockstep_command.h"
+
+namespace lockstep::conformance {
+namespace {
+
+using protocol::Status;
+
+constexpr double kDeadline = 4;  // seconds without progress
+constexpr const char* kCase = "dp.indivisible_batch";
+
+std::string ReadAll(const std::filesystem::path& file) {
+  std::ifstream in(file, std::ios::binary);
+  std::ostringstream text;
+  text << in.rdbuf();
+  return text.str();
+}
+
+// The reference trainer whose rank 1 ends as `kind` says in the case with three replicas.
+std::filesystem::path WriteManifest(const std::filesystem::path& folder, const std::string& kind) {
+  const auto file = folder / "trainer.toml";
+  std::ofstream(file) << "name = \"ends-early\"\n"
+                         "protocol = 1\n"
+                         "start_seconds = 4\n"
+                         "describe = [\"{bin}/lockstep-trainer-kokkos\", \"--describe\"]\n"
+                         "launch = [\"mpirun\", \"--quiet\", \"--oversubscribe\", \"--bind-to\", \"none\", \"--mca\",\n"
+                         "  \"mpi_yield_when_idle\", \"1\", \"-np\", \"{world_size}\", \"bash\", \""
+                      << LOCKSTEP_SOURCE_DIR << "/suites/conformance/rank_end.sh\", \"" << kind
+                      << "\",\n  \"*dp=3/candidate\", \"{bin}/lockstep-trainer-kokkos\", \"{requests}\"]\n"
+                         "[environment]\n"
+                         "OMPI_ALLOW_RUN_AS_ROOT = \"1\"\n"
+                         "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM = \"1\"\n"
+                         "OMP_NUM_THREADS = \"1\"\n"
+                         "LOCKSTEP_RANK_END = \""
+                      << folder.string() << "\"\n";
+  return file;
+}
+
+// Processes that were given this manifest's environment.
+int ProcessesOf(const std::filesystem::path& folder) {
+  int found = 0;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
+    if (entry.path().filename().string().find_first_not_of("0123456789") != std::string::npos) continue;
+    found += ReadAll(entry.path() / "environ").find("LOCKSTEP_RANK_END=" + folder.string()) != std::string::npos;
+  }
+  return found;
+}
+
+class RankFailure : public testing::TestWithParam<std::string> {};
+
+TEST_P(RankFailure, IsNamedWithinTheDeadlineAndTheOtherCasesHold) {
+  const auto folder = OutputFolder("rank_" + GetParam());
+  const auto manifest = WriteManifest(folder, GetParam());
+  const auto begin = std::chrono::steady_clock::now();
+  // Steps enough that the rank is still at work when it is ended.
+  const Outcome outcome =
+      RunProgram("lockstep", {"conform", "--trainer", manifest, "--case", std::string(kCase) + "*", "--steps", "1000",
+                              "--deadline", std::to_string(kDeadline), "--out", folder / "out"});
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  const bool died = GetParam() == "kill";  // otherwise the others wait for it
+  EXPECT_EQ(outcome.exit_code, died ? 4 : 124) << outcome.output;
+  EXPECT_EQ(ProcessesOf(folder), 0);
+  const protocol::Record record = ReadRecord(folder / "out");
+  EXPECT_TRUE(record.complete);
+  ASSERT_EQ(record.cases.size(), 3u);
+  for (const protocol::CaseResult& result : record.cases) {
+    if (result.id != std::string(kCase) + "/dp=3") {
+      EXPECT_EQ(result.status, Status::kPass) << result.id << ": " << result.reason;
+      continue;
+    }
+    EXPECT_EQ(result.status, died ? Status::kError : Status::kTimeout) << result.reason;
+    EXPECT_THAT(result.reason, testing::StartsWith("rank 1"));
+  }
+  EXPECT_LT(seconds, 100) << "nothing waits for ever";
+}
+
+std::string NameOfParameter(const testing::TestParamInfo<std::string>& info) { return info.param; }
+
+INSTANTIATE_TEST_SUITE_P(Conformance, RankFailure,
+                         testing::Values("kill", "stop", "leave"),  // as rank_end.sh calls them
+                         NameOfParameter);
+
+}  // namespace
+}  // namespace lockstep::conformance
