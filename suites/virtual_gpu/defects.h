@@ -14,8 +14,9 @@ struct Defect {
   void (*run)();
 };
 
-std::vector<Defect> KernelDefects();  // of threads that meet, and of memory
-std::vector<Defect> StreamDefects();  // of work that is ordered too little
+std::vector<Defect> KernelDefects();   // of threads that meet, and of memory
+std::vector<Defect> StreamDefects();   // of work that is ordered too little
+std::vector<Defect> LibraryDefects();  // of cuBLAS and NCCL
 
 // Ends the process with status 3 and a line that says so: a defect was told by an error code.
 void Require(cudaError_t error, const char* what);

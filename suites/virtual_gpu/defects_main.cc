@@ -28,6 +28,7 @@ int main(int count, char** arguments) {
   using namespace lockstep::suites::virtual_gpu;  // NOLINT
   std::vector<Defect> defects = KernelDefects();
   for (const Defect& defect : StreamDefects()) defects.push_back(defect);
+  for (const Defect& defect : LibraryDefects()) defects.push_back(defect);
   for (const Defect& defect : defects) {
     if (count == 2 && std::strcmp(arguments[1], defect.name) == 0) {
       defect.run();

@@ -230,24 +230,34 @@ void CheckCounts(Rank& rank, ncclComm_t communicator, const std::vector<std::siz
   for (const std::size_t count : counts) exact.Check(count);
 }
 
+// Under a sanitizer the host's own checks take most of the time: a few types, and one size of several chunks.
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+constexpr bool kEverything = false;
+#else
+constexpr bool kEverything = true;
+#endif
+
 // One element, none, primes, one more than a step's chunk, several chunks.
 void CheckEverything(int ranks) {
   ExpectAllPassed(RunRanks(ranks, [](Rank& rank) {
     const ncclComm_t communicator = rank.Communicator();
     const std::vector<std::size_t> counts = {0, 1, 2, 3, 31, 1021};
     CheckCounts<float>(rank, communicator, counts);
-    CheckCounts<double>(rank, communicator, counts);
     CheckCounts<__nv_bfloat16>(rank, communicator, counts);
     CheckCounts<std::int8_t>(rank, communicator, counts);
-    CheckCounts<std::uint8_t>(rank, communicator, counts);
-    CheckCounts<std::int32_t>(rank, communicator, counts);
-    CheckCounts<std::uint32_t>(rank, communicator, counts);
-    CheckCounts<std::int64_t>(rank, communicator, counts);
-    CheckCounts<std::uint64_t>(rank, communicator, counts);
-    CheckCounts<float>(rank, communicator, {8192, 65537, 150001});
-    CheckCounts<double>(rank, communicator, {32769});
-    CheckCounts<__nv_bfloat16>(rank, communicator, {131073});
-    CheckCounts<std::uint8_t>(rank, communicator, {524289});
+    CheckCounts<float>(rank, communicator, {65537});
+    if (kEverything) {
+      CheckCounts<double>(rank, communicator, counts);
+      CheckCounts<std::uint8_t>(rank, communicator, counts);
+      CheckCounts<std::int32_t>(rank, communicator, counts);
+      CheckCounts<std::uint32_t>(rank, communicator, counts);
+      CheckCounts<std::int64_t>(rank, communicator, counts);
+      CheckCounts<std::uint64_t>(rank, communicator, counts);
+      CheckCounts<float>(rank, communicator, {8192, 150001});
+      CheckCounts<double>(rank, communicator, {32769});
+      CheckCounts<__nv_bfloat16>(rank, communicator, {131073});
+      CheckCounts<std::uint8_t>(rank, communicator, {524289});
+    }
     EXPECT_EQ(ncclCommDestroy(communicator), ncclSuccess);
   }));
 }

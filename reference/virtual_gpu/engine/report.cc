@@ -15,6 +15,8 @@ namespace {
 
 constexpr std::size_t kLine = 1024;
 
+thread_local constinit const char* call_of_thread = "";
+
 void Write(const char* standing, const char* format, va_list arguments) {
   char line[kLine];
   int used = std::snprintf(line, sizeof line, "lockstep virtual GPU: %s%s", standing, *standing != 0 ? ": " : "");
@@ -29,12 +31,16 @@ void Write(const char* standing, const char* format, va_list arguments) {
 }  // namespace
 
 void Standing(char* text, std::size_t bytes) {
-  *text = 0;
   const BlockRunner* const runner = BlockRunner::Current();
-  if (runner == nullptr) return;
+  if (runner == nullptr) {
+    std::snprintf(text, bytes, "%s", call_of_thread);
+    return;
+  }
   std::snprintf(text, bytes, "kernel %s, block (%u, %u, %u), thread (%u, %u, %u)", runner->grid().name, blockIdx.x,
                 blockIdx.y, blockIdx.z, threadIdx.x, threadIdx.y, threadIdx.z);
 }
+
+void StandAt(const char* call) { call_of_thread = call; }
 
 void Say(const char* format, ...) {
   va_list arguments;
@@ -79,25 +85,23 @@ const char* FileName(Site site) {
 
 // NOLINTBEGIN(bugprone-reserved-identifier): the names are the interface
 // Sanitizers call these before or after they report; they know the source line, we know whose it is.
+namespace {
+
+void SayInReport(const char* sanitizer) {
+  char standing[1024];
+  lockstep::virtual_gpu::Standing(standing, sizeof standing);
+  if (*standing != 0) lockstep::virtual_gpu::SayStanding("in the report of %s", sanitizer);
+}
+
+}  // namespace
+
 extern "C" {
 #ifdef LOCKSTEP_VIRTUAL_GPU_ASAN
-void __asan_on_error() {
-  if (lockstep::virtual_gpu::BlockRunner::Current() != nullptr) {
-    lockstep::virtual_gpu::SayStanding("in the report of AddressSanitizer");
-  }
-}
+void __asan_on_error() { SayInReport("AddressSanitizer"); }
 #endif
 #ifdef LOCKSTEP_VIRTUAL_GPU_TSAN
-void __tsan_on_report(void*) {
-  if (lockstep::virtual_gpu::BlockRunner::Current() != nullptr) {
-    lockstep::virtual_gpu::SayStanding("in the report of ThreadSanitizer");
-  }
-}
+void __tsan_on_report(void*) { SayInReport("ThreadSanitizer"); }
 #endif
-void __ubsan_on_report() {
-  if (lockstep::virtual_gpu::BlockRunner::Current() != nullptr) {
-    lockstep::virtual_gpu::SayStanding("in the report of UndefinedBehaviorSanitizer");
-  }
-}
+void __ubsan_on_report() { SayInReport("UndefinedBehaviorSanitizer"); }
 }
 // NOLINTEND(bugprone-reserved-identifier)

@@ -10,8 +10,10 @@
 
 namespace lockstep::virtual_gpu {
 
-// "kernel NAME, block (x, y, z), thread (x, y, z)" of this OS thread, or "" when it runs no kernel thread.
+// "kernel NAME, block (x, y, z), thread (x, y, z)" of this OS thread; when it runs no kernel thread, the call whose
+// work it runs, or "".
 void Standing(char* text, std::size_t bytes);
+void StandAt(const char* call);  // from now on, outside kernels; lives for ever, "" for none
 
 // "lockstep virtual GPU: " and the text as one line; the second prefixes Standing().
 __attribute__((format(printf, 1, 2))) void Say(const char* format, ...);

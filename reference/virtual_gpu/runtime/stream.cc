@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "reference/virtual_gpu/engine/grid_runner.h"
+#include "reference/virtual_gpu/engine/report.h"
 #include "reference/virtual_gpu/engine/sanitizers.h"
 #include "reference/virtual_gpu/runtime/device.h"
 
@@ -140,8 +141,10 @@ void Stream::Main() {
 cudaError_t Stream::RunItem(Item& item) {
   if (!item.work.always && device_.error() != cudaSuccess) return cudaSuccess;
   running = item.work.name;
+  StandAt(running);
   const cudaError_t error = item.work.run ? item.work.run() : cudaSuccess;
   running = "";
+  StandAt(running);
   return error;
 }
 
