@@ -36,6 +36,7 @@ void ForEachField(C& c, Int number, Bool flag, List list) {
   flag("uneven_micro_batches", c.uneven_micro_batches);
   flag("uneven_tensor_split", c.uneven_tensor_split);
   flag("recompute", c.recompute);
+  flag("delays", c.delays);
 }
 
 bool Holds(const std::vector<std::string>& list, std::string_view name) {

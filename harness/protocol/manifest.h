@@ -47,7 +47,8 @@ struct Capabilities {
   std::vector<std::string> models, optimizers, precisions, schedules, losses, data_forms;
   std::int64_t max_data = 1, max_tensor = 1, max_pipeline = 1, max_chunks = 1, max_micro_batches = 1;
   bool sequence_parallel = false, dropout = false, tied = false, clipping = false, checkpoint_whole = false,
-       checkpoint_sharded = false, uneven_micro_batches = false, uneven_tensor_split = false, recompute = false;
+       checkpoint_sharded = false, uneven_micro_batches = false, uneven_tensor_split = false, recompute = false,
+       delays = false;
   std::vector<std::int64_t> zero_stages;
 };
 

@@ -76,9 +76,34 @@ EvidenceWanted EvidenceFromFields(Fields fields) {
   wanted.parameters = fields.Bool("parameters", true);
   wanted.optimizer_state = fields.Bool("optimizer_state", true);
   wanted.ledger = fields.Bool("ledger", true);
+  wanted.timeline = fields.Bool("timeline", true);
   wanted.every = fields.Int("every", 1, kMaxCount, 1);
   fields.Done();
   return wanted;
+}
+
+std::vector<Delay> DelaysFromFields(Fields& fields, std::int64_t world_size) {
+  std::vector<Delay> delays;
+  for (Fields& row : fields.Objects("delays")) {
+    Delay delay;
+    delay.rank = row.Int("rank", 0, world_size - 1);
+    row.Raw("operation");  // required
+    delay.operation = row.Choice("operation", DelayOperations(), "");
+    delay.seconds = row.Number("seconds");
+    if (!(delay.seconds > 0 && delay.seconds <= 3600)) row.Refuse("seconds", "is out of range", "up to an hour");
+    delay.step = row.Int("step", 1, kMaxCount, 0);
+    delay.micro_batch = row.Int("micro_batch", 0, kMaxCount, -1);
+    row.Done();
+    delays.push_back(delay);
+  }
+  return delays;
+}
+
+nlohmann::json DelayToJson(const Delay& delay) {
+  nlohmann::json value{{"rank", delay.rank}, {"operation", delay.operation}, {"seconds", delay.seconds}};
+  if (delay.step > 0) value["step"] = delay.step;
+  if (delay.micro_batch >= 0) value["micro_batch"] = delay.micro_batch;
+  return value;
 }
 
 CheckpointWanted CheckpointFromFields(Fields fields) {
@@ -102,24 +127,32 @@ CheckpointWanted CheckpointFromFields(Fields fields) {
 nlohmann::json RequestToJson(const Request& request) {
   const EvidenceWanted& evidence = request.evidence;
   const CheckpointWanted& checkpoint = request.checkpoint;
-  return {{"protocol", kProtocolVersion},
-          {"id", request.id},
-          {"workload", WorkloadToJson(request.workload)},
-          {"plan", PlanToJson(request.plan)},
-          {"schedule", ScheduleToJson(request.schedule)},
-          {"evidence",
-           {{"gradients", evidence.gradients},
-            {"clipped_gradients", evidence.clipped_gradients},
-            {"parameters", evidence.parameters},
-            {"optimizer_state", evidence.optimizer_state},
-            {"ledger", evidence.ledger},
-            {"every", evidence.every}}},
-          {"checkpoint",
-           {{"save_after", checkpoint.save_after},
-            {"sharded", checkpoint.sharded},
-            {"save_to", checkpoint.save_to},
-            {"resume_from", checkpoint.resume_from},
-            {"resume_step", checkpoint.resume_step}}}};
+  nlohmann::json value{{"protocol", kProtocolVersion},
+                       {"id", request.id},
+                       {"workload", WorkloadToJson(request.workload)},
+                       {"plan", PlanToJson(request.plan)},
+                       {"schedule", ScheduleToJson(request.schedule)},
+                       {"evidence",
+                        {{"gradients", evidence.gradients},
+                         {"clipped_gradients", evidence.clipped_gradients},
+                         {"parameters", evidence.parameters},
+                         {"optimizer_state", evidence.optimizer_state},
+                         {"ledger", evidence.ledger},
+                         {"every", evidence.every}}},
+                       {"checkpoint",
+                        {{"save_after", checkpoint.save_after},
+                         {"sharded", checkpoint.sharded},
+                         {"save_to", checkpoint.save_to},
+                         {"resume_from", checkpoint.resume_from},
+                         {"resume_step", checkpoint.resume_step}}}};
+  if (!evidence.timeline) value["evidence"]["timeline"] = false;
+  for (const Delay& delay : request.delays) value["delays"].push_back(DelayToJson(delay));
+  return value;
+}
+
+const std::vector<std::string>& DelayOperations() {
+  static const std::vector<std::string> operations{"F", "B", "I", "W", "send", "data", "optimizer", "host"};
+  return operations;
 }
 
 Request RequestFromJson(const nlohmann::json& value, const std::string& where) {
@@ -132,6 +165,7 @@ Request RequestFromJson(const nlohmann::json& value, const std::string& where) {
   request.schedule = ScheduleFromFields(fields.Object("schedule"));
   if (fields.Has("evidence")) request.evidence = EvidenceFromFields(fields.Object("evidence"));
   if (fields.Has("checkpoint")) request.checkpoint = CheckpointFromFields(fields.Object("checkpoint"));
+  if (fields.Has("delays")) request.delays = DelaysFromFields(fields, request.plan.WorldSize());
   fields.Done();
   RequireKeys(value, RequestToJson(request), where);
   Validate(request.plan, request.workload, fields.Path("plan"));

@@ -29,6 +29,7 @@ struct EvidenceWanted {
   bool parameters = true;         // param/NAME: after the update; of step 0 as loaded
   bool optimizer_state = true;    // state/NAME/STATE: after the update
   bool ledger = true;             // "micro_batch" events
+  bool timeline = true;           // timeline.jsonl; in the file only where it is false
   std::int64_t every = 1;         // tensors of steps s with s % every == 0 (and step 0)
   bool operator==(const EvidenceWanted&) const = default;
 };
@@ -42,6 +43,17 @@ struct CheckpointWanted {
   bool operator==(const CheckpointWanted&) const = default;
 };
 
+// A pause that the trainer makes by sleeping, so that a test knows who was slow.
+struct Delay {
+  std::int64_t rank = 0;
+  std::string operation;  // one of DelayOperations()
+  double seconds = 0;
+  std::int64_t step = 0;          // 0: every step
+  std::int64_t micro_batch = -1;  // -1: every one, where the operation has one
+  bool operator==(const Delay&) const = default;
+};
+const std::vector<std::string>& DelayOperations();  // "F", "B", "I", "W", "send", "data", "optimizer", "host"
+
 struct Request {
   std::string id;  // names the run in messages
   Workload workload;
@@ -49,6 +61,7 @@ struct Request {
   Schedule schedule;  // for plan.pipeline > 1; one rank's otherwise too
   EvidenceWanted evidence;
   CheckpointWanted checkpoint;
+  std::vector<Delay> delays = {};  // in the file only where there are any
 };
 
 nlohmann::json RequestToJson(const Request& request);

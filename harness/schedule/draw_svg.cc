@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstdlib>
 
 #include "harness/protocol/bad_input.h"
@@ -28,7 +29,7 @@ std::string Mixed(const std::string& color, double white) {
   std::string mixed = "#";
   for (const std::size_t at : {1, 3, 5}) {
     const double part = static_cast<double>(std::strtol(color.substr(at, 2).c_str(), nullptr, 16));
-    mixed += fmt::format("{:02x}", static_cast<int>(part + (255 - part) * white + 0.5));
+    mixed += fmt::format("{:02x}", std::lround(part + (255 - part) * white));
   }
   return mixed;
 }

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 
 #include "harness/protocol/bad_input.h"
 #include "harness/schedule/draw.h"
@@ -51,7 +52,7 @@ class Drawing {
   std::int64_t Column(std::int64_t tick) const {
     const double exact =
         static_cast<double>(tick - from_) * static_cast<double>(widest_) / static_cast<double>(picture_.shortest);
-    return static_cast<std::int64_t>(exact + (exact < 0 ? -0.5 : 0.5));
+    return std::llround(exact);
   }
 
   std::string Text(const Box& box) const {

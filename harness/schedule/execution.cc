@@ -105,7 +105,7 @@ class Machine {
       return kNone;
     }
     const Index::Needs needs = index_.NeedsOf(id);
-    for (const Id need : needs.All()) {
+    for (const Id need : needs) {
       // A receive stands for its message, which is on its way once the peer has sent it.
       const Id source = IsTransfer(index_.At(need).kind) ? index_.Peer(need) : need;
       if (index_.Rank(source) == index_.Rank(id)) {
@@ -119,7 +119,8 @@ class Machine {
   }
 
   Id MissingOfSend(Id id, Start* start) {
-    const Id producer = index_.NeedsOf(id).All().empty() ? kNone : index_.NeedsOf(id).All()[0];
+    const Index::Needs needs = index_.NeedsOf(id);
+    const Id producer = needs.count == 0 ? kNone : needs.ids[0];
     if (producer != kNone && !Done(producer)) return producer;
     const Id wanted = channels_.kind == ChannelKind::kRendezvous ? index_.Peer(id)
                       : channels_.kind == ChannelKind::kBounded  ? previous_slot_[static_cast<std::size_t>(id)]

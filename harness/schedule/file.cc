@@ -16,6 +16,8 @@ using protocol::Action;
 using protocol::ActionKind;
 using protocol::BadInput;
 
+constexpr std::size_t kMostOfStem = 200;  // bytes of a file's name that become a schedule's
+
 std::string_view Trimmed(std::string_view text) {
   const auto blank = [](char c) { return c == ' ' || c == '\t' || c == '\r'; };
   while (!text.empty() && blank(text.front())) text.remove_prefix(1);
@@ -82,21 +84,23 @@ void Infer(const std::string& where, protocol::Schedule* schedule) {
   }
   schedule->stages = stages + 1;
   schedule->micro_batches = micro_batches + 1;
-  protocol::Schedule plain = *schedule;
-  plain.placement.clear();
-  const auto actions = [&] {
-    std::int64_t count = 0;
-    for (const auto& line : schedule->ranks) count += std::ssize(line);
-    return count;
-  };
   // Said only where it says something, so that a schedule that comes back from torch is the one that went there.
-  if (schedule->stages <= actions() && protocol::PlacementOf(plain) == schedule->placement) schedule->placement.clear();
+  const auto ranks = static_cast<std::int64_t>(schedule->ranks.size());
+  for (std::int64_t rank = 0; rank < ranks; ++rank) {
+    const auto& here = schedule->placement[static_cast<std::size_t>(rank)];
+    if (schedule->stages % ranks != 0 || std::ssize(here) != schedule->stages / ranks) return;
+    for (std::int64_t chunk = 0; chunk < std::ssize(here); ++chunk) {
+      if (here[static_cast<std::size_t>(chunk)] != chunk * ranks + rank) return;
+    }
+  }
+  schedule->placement.clear();
 }
 
 }  // namespace
 
 Document ReadDocument(const std::filesystem::path& file) {
-  return ParseDocument(protocol::ReadTextFile(file), file.string(), file.stem().string());
+  const std::string name = protocol::OneLine(file.stem().string(), kMostOfStem);
+  return ParseDocument(protocol::ReadTextFile(file), file.string(), std::string(Trimmed(name)));
 }
 
 Document ParseDocument(const std::string& text, const std::string& where, const std::string& name) {

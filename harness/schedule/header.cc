@@ -16,6 +16,7 @@ using protocol::BadInput;
 constexpr std::int64_t kMostRanks = protocol::kMaxRanks;
 constexpr std::int64_t kMostStages = std::int64_t{1} << 20;
 constexpr std::int64_t kMostMicroBatches = std::int64_t{1} << 30;
+constexpr std::int64_t kMostOfName = 256;  // bytes
 constexpr std::int64_t kMostBytes = 1'000'000'000'000;
 
 std::optional<std::int64_t> ToNumber(std::string_view text) {
@@ -92,7 +93,7 @@ bool Header::Begins(std::string_view first_line) { return first_line.starts_with
 
 std::string Header::Write(const Document& document) {
   const protocol::Schedule& schedule = document.schedule;
-  std::string text = FirstLine() + "\n# name: " + Strip(protocol::OneLine(schedule.name)) +
+  std::string text = FirstLine() + "\n# name: " + schedule.name +
                      "\n# ranks: " + std::to_string(schedule.ranks.size()) +
                      "\n# chunks: " + std::to_string(Chunks(schedule)) +
                      "\n# micro_batches: " + std::to_string(schedule.micro_batches) + "\n";
@@ -151,7 +152,12 @@ std::int64_t Header::Number(const std::string& key) const {
 
 void Header::Apply(Document* document) const {
   protocol::Schedule& schedule = document->schedule;
-  schedule.name = Required("name").text;
+  const Value& name = Required("name");
+  schedule.name = name.text;
+  if (name.text.empty() || std::ssize(name.text) > kMostOfName || protocol::OneLine(name.text) != name.text) {
+    throw BadInput(name.place, "name is \"" + name.text + "\"",
+                   "expected 1 to " + std::to_string(kMostOfName) + " bytes of printable text");
+  }
   const std::int64_t ranks = Number("ranks"), chunks = Number("chunks");
   schedule.micro_batches = Number("micro_batches");
   if (ranks != std::ssize(schedule.ranks)) {

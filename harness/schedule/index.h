@@ -8,7 +8,6 @@
 #include <array>
 #include <cstdint>
 #include <optional>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -63,7 +62,8 @@ class Index {
   struct Needs {
     std::array<Id, 3> ids{};
     std::size_t count = 0;
-    std::span<const Id> All() const { return {ids.data(), count}; }
+    const Id* begin() const { return ids.data(); }
+    const Id* end() const { return ids.data() + count; }
     void Add(Id id) {
       if (id != kNone) ids[count++] = id;
     }

@@ -75,7 +75,7 @@ class Verifier {
       if (index_.Position(id) + 1 >= line.size() || line[index_.Position(id) + 1].with_next) {
         return index_.At(id, "is fused with nothing");
       }
-      for (const Id need : index_.NeedsOf(id + 1).All()) {
+      for (const Id need : index_.NeedsOf(id + 1)) {
         if (need == id)
           return index_.At(id + 1, "is fused with " + protocol::ToString(index_.At(id)) + ", which it needs");
       }
@@ -145,7 +145,7 @@ class Verifier {
   // Within a rank nothing stands before what it needs.
   std::optional<Problem> Order() const {
     for (Id id = 0; id < index_.size(); ++id) {
-      for (const Id need : index_.NeedsOf(id).All()) {
+      for (const Id need : index_.NeedsOf(id)) {
         if (index_.Rank(need) == index_.Rank(id) && need > id) {
           return index_.At(id, "stands before " + index_.Place(need) + ", which it needs");
         }

@@ -27,6 +27,9 @@ class Work {
   virtual ~Work() = default;
   virtual void Wait() = 0;               // idempotent; throws CommunicationError
   virtual bool Done() { return false; }  // true: Wait() returns at once; false where not known
+  // When it ended, in nanoseconds of the host's steady clock, asked after Wait() and Device::Synchronize(); 0 where not
+  // known. It may be long before Wait() was called.
+  virtual std::int64_t EndedAt() { return 0; }
   // Returns when this rank's own work before the operation has ended: what Wait() takes after it, others cost.
   virtual void AwaitOwnWork() {}
 };

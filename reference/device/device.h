@@ -7,6 +7,7 @@
 // Each declaration opens with the plain loop that says what is computed. Sizes may be 0: nothing happens.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -64,6 +65,16 @@ class Device {
   virtual void Copy(void* target, const void* source, std::size_t bytes) = 0;         // device to device
   virtual void Zero(void* target, std::size_t bytes) = 0;
   virtual void Synchronize() = 0;  // host waits for all that was enqueued
+
+  // --- Time. A mark is a point in the compute stream, enqueued like an operation; TimeOf says when the stream came to
+  // it, in nanoseconds of the host's steady clock, once Synchronize has passed it. Each mark is asked for once at least
+  // and in the step that made it. Where operations have ended when they return, as here, a mark is its own time.
+  using Mark = std::int64_t;
+  virtual Mark MarkTime() {
+    return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
+        .count();
+  }
+  virtual std::int64_t TimeOf(Mark mark) { return mark; }
 
   // --- Products.
   // for i, j: c[i][j] (+)= epilogue(sum_k a[i][k] b[k][j] + bias[j]); fp32 accumulation

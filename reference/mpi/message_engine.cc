@@ -63,6 +63,11 @@ bool Operation::Done() {
   return done_;
 }
 
+std::int64_t Operation::EndedAt() {
+  const std::lock_guard lock(engine_.mutex_);
+  return done_ ? std::chrono::duration_cast<std::chrono::nanoseconds>(ended_at_.time_since_epoch()).count() : 0;
+}
+
 bool Operation::Collect() {
   if (requests_.empty()) return false;
   int count = 0;
@@ -183,6 +188,7 @@ void MessageEngine::End(Operation& operation, const std::string& error) {
   {
     const std::lock_guard lock(mutex_);
     operation.done_ = true;
+    operation.ended_at_ = Operation::Clock::now();
     operation.error_ = error;
     failed_ = failed_ || !error.empty();
   }

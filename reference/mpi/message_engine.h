@@ -47,6 +47,7 @@ class Operation final : public device::Work {
   // Blocks the program's thread until the operation has ended. Throws what ended it.
   void Wait() override;
   bool Done() override;  // the operation has ended; Wait() says how
+  std::int64_t EndedAt() override;
   // Wait() for so long at most, for a thread that has other things to look after; true: it has ended.
   bool WaitFor(std::chrono::milliseconds longest);
 
@@ -73,6 +74,7 @@ class Operation final : public device::Work {
   bool running_ = false;
   // Guarded by the engine's mutex.
   bool done_ = false;
+  Clock::time_point ended_at_{};
   std::string error_;
 };
 

@@ -31,6 +31,7 @@ protocol::Capabilities Describe(const std::string& name) {
   can.checkpoint_whole = can.checkpoint_sharded = true;
   can.uneven_micro_batches = can.uneven_tensor_split = true;
   can.recompute = false;
+  can.delays = true;
   can.zero_stages = {0};
   return can;
 }
@@ -44,10 +45,12 @@ bool IsComputation(ActionKind kind) {
 
 }  // namespace
 
-std::vector<Action> ComputeLine(const protocol::Schedule& schedule, std::int64_t pipeline_rank) {
-  std::vector<Action> line;
+std::vector<LineAction> ComputeLine(const protocol::Schedule& schedule, std::int64_t pipeline_rank) {
+  std::vector<LineAction> line;
+  std::int64_t position = 0;
   for (const Action& action : schedule.ranks.at(static_cast<std::size_t>(pipeline_rank))) {
-    if (IsComputation(action.kind)) line.push_back(action);
+    if (IsComputation(action.kind)) line.push_back({action, position});
+    ++position;
   }
   return line;
 }

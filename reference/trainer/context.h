@@ -1,5 +1,5 @@
 // What every part of one rank's run is given: device, request, place in the plan, how stages are wired,
-// and groups of ranks.
+// groups of ranks, and whom to tell what it does.
 //
 // Passed by reference and outlived by nothing that keeps it; there is no global state.
 #pragma once
@@ -10,6 +10,7 @@
 #include "harness/protocol/inputs.h"
 #include "harness/protocol/request.h"
 #include "reference/device/device.h"
+#include "reference/trainer/events/activity.h"
 #include "reference/trainer/groups.h"
 #include "reference/trainer/wiring.h"
 
@@ -23,6 +24,7 @@ struct RankContext {
   protocol::Coordinates at;
   const Wiring& wiring;
   Groups& groups;
+  Activity& activity;
 
   const protocol::Model& model() const { return request.workload.model; }
   const protocol::Plan& plan() const { return request.plan; }

@@ -54,6 +54,11 @@ void EvidenceOut::WriteTensors(std::int64_t step, const TensorSet& set) {
   writer_.WriteStep(step, set.tensors, set.slices);
 }
 
+void EvidenceOut::Write(const protocol::Timeline& timeline) {
+  const auto folder = protocol::RankFolder(context_.folder, context_.groups.world->Rank());
+  protocol::WriteTimeline(folder / protocol::kTimelineFile, timeline);
+}
+
 void EvidenceOut::Done(const std::optional<std::string>& error) {
   const device::MemoryUse& use = context_.device.Memory();
   for (std::size_t i = 0; i < device::kCategories; ++i) {

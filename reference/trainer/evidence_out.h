@@ -5,6 +5,7 @@
 #include <string>
 
 #include "harness/protocol/evidence.h"
+#include "harness/protocol/timeline.h"
 #include "reference/trainer/loader.h"
 #include "reference/trainer/tensor_set.h"
 
@@ -24,6 +25,7 @@ class EvidenceOut {
   void Step(const protocol::StepEvent& event);
   bool WantsTensors(std::int64_t step) const;
   void WriteTensors(std::int64_t step, const TensorSet& set);
+  void Write(const protocol::Timeline& timeline);
   void Done(const std::optional<std::string>& error);  // with the sums of all steps so far
 
  private:

@@ -22,10 +22,10 @@ std::optional<Need> NeedOf(const Action& action) {
 
 }  // namespace
 
-Executor::Executor(const RankContext& context, const ExecutorParts& parts, std::vector<Action> line)
-    : parts_(parts), transfers_(context, parts.stages), line_(std::move(line)) {
+Executor::Executor(const RankContext& context, const ExecutorParts& parts, std::vector<LineAction> line)
+    : context_(context), parts_(parts), transfers_(context, parts.stages), line_(std::move(line)) {
   for (std::size_t i = 0; i < line_.size(); ++i) {
-    if (AddsGradients(line_[i].kind)) last_gradient_[line_[i].stage] = i;
+    if (AddsGradients(line_[i].action.kind)) last_gradient_[line_[i].action.stage] = i;
   }
 }
 
@@ -36,73 +36,68 @@ Stage& Executor::StageOf(const Action& action) {
   throw std::logic_error("no stage here for action " + protocol::ToString(action));
 }
 
-void Executor::Forward(Stage& stage, MicroBatch& micro_batch) {
-  if (micro_batch.rows == 0) return;
-  if (stage.first) parts_.loader.FillInputs(micro_batch);
-  if (stage.last) parts_.loader.FillTargets(micro_batch);
-  Activations x =
-      stage.first ? std::move(micro_batch.inputs) : transfers_.Take({stage.index, micro_batch.index, false});
-  micro_batch.inputs = {};
-  Activations y = stage.Forward(micro_batch, x);
-  x = {};
-  if (!stage.last) transfers_.Pass(stage.index, {stage.index + 1, micro_batch.index, false}, std::move(y));
-}
-
-Activations Executor::OutputGradient(const Stage& stage, const MicroBatch& micro_batch) {
-  Activations d_y = transfers_.Take({stage.index, micro_batch.index, true});
+Activations Executor::Prepare(const Action& action, const Stage& stage, MicroBatch& micro_batch) {
+  if (action.kind == ActionKind::kWeightGradient) return {};
+  if (action.kind == ActionKind::kForward) {
+    if (stage.first || stage.last) {
+      const Activity::Span span(context_.activity, SpanName::kData);
+      if (stage.first) parts_.loader.FillInputs(micro_batch);
+      if (stage.last) parts_.loader.FillTargets(micro_batch);
+    }
+    return stage.first ? std::exchange(micro_batch.inputs, {}) : transfers_.Take(*NeedOf(action));
+  }
+  Activations d_y = transfers_.Take(*NeedOf(action));
   transfers_.Release({stage.index + 1, micro_batch.index, false});
   return d_y;
 }
 
-void Executor::PassInputGradient(const Stage& stage, MicroBatch& micro_batch, Activations d_x) {
-  if (stage.last) FreeTargets(micro_batch);
-  if (!stage.first) transfers_.Pass(stage.index, {stage.index - 1, micro_batch.index, true}, std::move(d_x));
-}
-
-void Executor::Backward(Stage& stage, MicroBatch& micro_batch, const LayerDone& layer_done) {
-  Activations d_y = OutputGradient(stage, micro_batch);
+Activations Executor::Compute(const Action& action, Stage& stage, MicroBatch& micro_batch, Activations in,
+                              const LayerDone& layer_done) {
+  if (action.kind == ActionKind::kForward) return stage.Forward(micro_batch, in);
+  if (action.kind == ActionKind::kInputGradient) return stage.InputGradient(micro_batch, std::move(in));
+  Activations out;
   parts_.accumulation.BeginBackward(micro_batch);
-  Activations d_x = stage.Backward(micro_batch, std::move(d_y), layer_done);
+  if (action.kind == ActionKind::kBackward) {
+    out = stage.Backward(micro_batch, std::move(in), layer_done);
+  } else {
+    stage.WeightGradient(micro_batch, layer_done);
+  }
   parts_.accumulation.EndBackward(micro_batch);
-  if (stage.first) FreeInputs(micro_batch);
-  PassInputGradient(stage, micro_batch, std::move(d_x));
+  return out;
 }
 
-void Executor::InputGradient(Stage& stage, MicroBatch& micro_batch) {
-  Activations d_y = OutputGradient(stage, micro_batch);
-  PassInputGradient(stage, micro_batch, stage.InputGradient(micro_batch, std::move(d_y)));
-}
-
-void Executor::WeightGradient(Stage& stage, MicroBatch& micro_batch, const LayerDone& layer_done) {
-  parts_.accumulation.BeginBackward(micro_batch);
-  stage.WeightGradient(micro_batch, layer_done);
-  parts_.accumulation.EndBackward(micro_batch);
-  if (stage.first) FreeInputs(micro_batch);
+void Executor::Conclude(const Action& action, const Stage& stage, MicroBatch& micro_batch, Activations out) {
+  const bool forward = action.kind == ActionKind::kForward;
+  if (AddsGradients(action.kind) && stage.first) FreeInputs(micro_batch);
+  if (action.kind == ActionKind::kWeightGradient) return;
+  if (!forward && stage.last) FreeTargets(micro_batch);
+  if (forward ? stage.last : stage.first) return;
+  const Activity::Span span(context_.activity, SpanName::kSend);
+  context_.activity.delays().Sleep("send", micro_batch.step, micro_batch.index);
+  transfers_.Pass(stage.index, {stage.index + (forward ? 1 : -1), micro_batch.index, !forward}, std::move(out));
 }
 
 void Executor::Do(std::size_t position, MicroBatch& micro_batch) {
-  const Action& action = line_[position];
+  const Action& action = line_[position].action;
   Stage& stage = StageOf(action);
   const bool completes = AddsGradients(action.kind) && last_gradient_.at(action.stage) == position;
   const LayerDone layer_done = [&](Layer& layer) {
     if (completes) parts_.reducer.Ready(layer.Parameters());
   };
+  Activity& activity = context_.activity;
+  const Recorder::Id op = activity.BeginOp(line_[position].position, action);
   if (micro_batch.rows == 0) {
+    activity.StartOp(op, context_.device);
     for (auto layer = stage.layers.rbegin(); layer != stage.layers.rend(); ++layer) layer_done(**layer);
-    return;
+    activity.EndOp(op, action, context_.device);
+  } else {
+    Activations in = Prepare(action, stage, micro_batch);
+    activity.StartOp(op, context_.device);
+    Activations out = Compute(action, stage, micro_batch, std::move(in), layer_done);
+    activity.EndOp(op, action, context_.device);
+    Conclude(action, stage, micro_batch, std::move(out));
   }
-  switch (action.kind) {
-    case ActionKind::kForward:
-      return Forward(stage, micro_batch);
-    case ActionKind::kBackward:
-      return Backward(stage, micro_batch, layer_done);
-    case ActionKind::kInputGradient:
-      return InputGradient(stage, micro_batch);
-    case ActionKind::kWeightGradient:
-      return WeightGradient(stage, micro_batch, layer_done);
-    default:
-      throw std::logic_error("can't run action " + protocol::ToString(action));
-  }
+  activity.PassOp();
 }
 
 void Executor::Run(std::vector<MicroBatch>& micro_batches, const std::function<void(const MicroBatch&)>& on_forward) {
@@ -110,11 +105,11 @@ void Executor::Run(std::vector<MicroBatch>& micro_batches, const std::function<v
   transfers_.Begin(micro_batches);
   const auto expect = [&](std::size_t position) {
     if (position >= line_.size()) return;
-    if (const auto need = NeedOf(line_[position])) transfers_.Expect(*need);
+    if (const auto need = NeedOf(line_[position].action)) transfers_.Expect(*need);
   };
   expect(0);
   for (std::size_t i = 0; i < line_.size(); ++i) {
-    const Action& action = line_[i];
+    const Action& action = line_[i].action;
     MicroBatch& micro_batch = micro_batches.at(static_cast<std::size_t>(action.micro_batch));
     expect(i + 1);  // beside the computation of this one
     if (action.kind == ActionKind::kForward && seen.insert(action.micro_batch).second) on_forward(micro_batch);

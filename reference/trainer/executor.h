@@ -9,6 +9,7 @@
 #include <map>
 #include <vector>
 
+#include "reference/trainer/capabilities.h"
 #include "reference/trainer/gradient_reducer.h"
 #include "reference/trainer/model/stage.h"
 #include "reference/trainer/transfers.h"
@@ -25,25 +26,25 @@ struct ExecutorParts {
 class Executor {
  public:
   // `line`: F, B, I and W actions of stages that stand here.
-  Executor(const RankContext& context, const ExecutorParts& parts, std::vector<protocol::Action> line);
+  Executor(const RankContext& context, const ExecutorParts& parts, std::vector<LineAction> line);
   // One step. `on_forward`: once for each micro-batch, before its first forward on this rank.
   void Run(std::vector<MicroBatch>& micro_batches, const std::function<void(const MicroBatch&)>& on_forward);
 
  private:
   Stage& StageOf(const protocol::Action& action);
   void Do(std::size_t position, MicroBatch& micro_batch);
-  void Forward(Stage& stage, MicroBatch& micro_batch);
-  void Backward(Stage& stage, MicroBatch& micro_batch, const LayerDone& layer_done);
-  void InputGradient(Stage& stage, MicroBatch& micro_batch);
-  void WeightGradient(Stage& stage, MicroBatch& micro_batch, const LayerDone& layer_done);
-  // The gradient of a stage's output, and what is left to do once that of its input is there.
-  Activations OutputGradient(const Stage& stage, const MicroBatch& micro_batch);
-  void PassInputGradient(const Stage& stage, MicroBatch& micro_batch, Activations d_x);
+  // Loads and waits for what an action reads.
+  Activations Prepare(const protocol::Action& action, const Stage& stage, MicroBatch& micro_batch);
+  Activations Compute(const protocol::Action& action, Stage& stage, MicroBatch& micro_batch, Activations in,
+                      const LayerDone& layer_done);
+  // Frees what nothing reads any more and hands the result on.
+  void Conclude(const protocol::Action& action, const Stage& stage, MicroBatch& micro_batch, Activations out);
 
+  const RankContext& context_;
   ExecutorParts parts_;
   Transfers transfers_;
-  std::vector<protocol::Action> line_;
-  std::map<std::int64_t, std::size_t> last_gradient_;  // stage -> position of its last B or W
+  std::vector<LineAction> line_;
+  std::map<std::int64_t, std::size_t> last_gradient_;  // stage -> index in line_ of its last B or W
 };
 
 }  // namespace lockstep::trainer

@@ -1,23 +1,15 @@
 #include "reference/trainer/training.h"
 
-#include <chrono>
 #include <map>
 #include <set>
 #include <sstream>
 #include <utility>
 
 #include "reference/trainer/capabilities.h"
+#include "reference/trainer/events/timeline_out.h"
 #include "reference/trainer/model/build.h"
 
 namespace lockstep::trainer {
-namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double SecondsSince(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
-
-}  // namespace
-
 // In the order in which each needs those before it.
 struct Training::Parts {
   Parts(const RankContext& context, Seams& seams)
@@ -50,7 +42,7 @@ struct Training::Parts {
   std::unique_ptr<ParameterSource> initial;
   std::unique_ptr<WorkingCopies> working;
   std::unique_ptr<CheckpointStore> checkpoint;
-  std::vector<protocol::Action> line;
+  std::vector<LineAction> line;
   Executor executor;
 };
 
@@ -70,16 +62,32 @@ Training::Training(device::Device& device, device::Communicator& world, Seams& s
     : request_(Edited(std::move(request), seams, world.Rank())),
       inputs_(std::move(inputs)),
       wiring_(request_.schedule),
-      groups_(MakeGroups(world, request_.plan, wiring_, Tied(request_.workload.model), seams, clock_)),
-      context_{device, request_, inputs_, folder, request_.plan.At(world.Rank()), wiring_, groups_},
+      activity_(request_.evidence.timeline, Delays(request_.delays, world.Rank())),
+      groups_(MakeGroups(world, request_.plan, wiring_, Tied(request_.workload.model), seams, activity_)),
+      context_{device, request_, inputs_, folder, request_.plan.At(world.Rank()), wiring_, groups_, activity_},
       evidence_(context_),
       parts_(std::make_unique<Parts>(context_, seams)) {
+  activity_.cursor().Open(protocol::RankFolder(folder, world.Rank()) / protocol::kCursorFile);
   evidence_.Hello(name, Effective());
+  if (activity_.recorder().on()) common_clock_.Align(*groups_.world, Now, HostClockName());
 }
 
 Training::~Training() = default;
 
-void Training::GiveUp(const std::string& error) { evidence_.Done(error); }
+void Training::GiveUp(const std::string& error) {
+  activity_.Enter(protocol::CursorState::kGaveUp);
+  WriteTimeline();
+  evidence_.Done(error);
+}
+
+void Training::WriteTimeline() {
+  if (!activity_.recorder().on()) return;
+  std::map<std::uint8_t, TimelineGroup> groups;
+  for (const auto& [kind, members] : groups_.members) {
+    groups[static_cast<std::uint8_t>(kind)] = {NameOf(kind), members};
+  }
+  evidence_.Write(MakeTimeline(groups_.world->Rank(), activity_.recorder().WholeSteps(), common_clock_, groups));
+}
 
 // Units of each stage that any pipeline rank has built, and which stages each rank has.
 std::map<std::int64_t, std::int64_t> Training::GatherStages(std::vector<std::vector<std::int64_t>>& placement) const {
@@ -106,7 +114,7 @@ protocol::EffectivePlan Training::Effective() const {
   plan.tensor = groups_.tensor->Size();
   plan.pipeline = groups_.pipeline->Size();
   std::set<std::int64_t> micro_batches;
-  for (const protocol::Action& action : parts_->line) micro_batches.insert(action.micro_batch);
+  for (const LineAction& each : parts_->line) micro_batches.insert(each.action.micro_batch);
   plan.micro_batches = static_cast<std::int64_t>(micro_batches.size());
   plan.schedule = request_.schedule.name;
   plan.sequence_parallel = context_.sequence_parallel();
@@ -146,20 +154,30 @@ void Training::Run() {
     RunStep(step);
     if (step == request_.checkpoint.save_after) parts_->checkpoint->Save(step);
   }
+  if (activity_.recorder().on()) common_clock_.Align(*groups_.world, Now, HostClockName());
+  WriteTimeline();
   evidence_.Done(std::nullopt);
+  activity_.Enter(protocol::CursorState::kDone);
+}
+
+std::vector<MicroBatch> Training::Describe(std::int64_t step) {
+  const Activity::Span span(activity_, SpanName::kData);
+  activity_.delays().Sleep("data", step);
+  std::vector<MicroBatch> micro_batches;
+  for (std::int64_t i = 0; i < request_.plan.micro_batches; ++i) {
+    micro_batches.push_back(parts_->loader->Describe(step, i));
+  }
+  return micro_batches;
 }
 
 void Training::RunStep(std::int64_t step) {
-  const Clock::time_point start = Clock::now();
-  const double idle_before = clock_.seconds;
+  const Nanoseconds began = activity_.BeginStep(step);
+  const double idle_before = activity_.idle_seconds();
   Parts& p = *parts_;
 
-  std::vector<MicroBatch> micro_batches;
+  std::vector<MicroBatch> micro_batches = Describe(step);
   std::vector<std::int64_t> valid;
-  for (std::int64_t i = 0; i < request_.plan.micro_batches; ++i) {
-    micro_batches.push_back(p.loader->Describe(step, i));
-    valid.push_back(micro_batches.back().valid);
-  }
+  for (const MicroBatch& micro_batch : micro_batches) valid.push_back(micro_batch.valid);
   const StepCounts counts = p.scale->Count(valid);
   for (MicroBatch& micro_batch : micro_batches) micro_batch.scale = p.scale->OfGradients(counts, micro_batch.index);
 
@@ -170,18 +188,25 @@ void Training::RunStep(std::int64_t step) {
   event.step = step;
   event.learning_rate = p.optimizer->LearningRate(step);
   if (LossLayer* loss = p.stages.back().loss; loss != nullptr) {
+    const Activity::Span span(activity_, SpanName::kLoss, &context_.device);
     event.loss = p.scale->OfLosses(counts, LossesOfAll(*loss), loss->SplitOverTensor());
   }
-  p.reducer->Finish();
-  event.gradient_norm = p.clipper->Norm();
-
+  {
+    const Activity::Span span(activity_, SpanName::kReduction, &context_.device);
+    p.reducer->Finish();
+  }
+  {
+    const Activity::Span span(activity_, SpanName::kNorm, &context_.device);
+    event.gradient_norm = p.clipper->Norm();
+  }
   TensorSet evidence;
   Update(step, *event.gradient_norm, evidence);
   context_.device.Synchronize();
   event.valid_tokens = counts.global;
-  event.wall_seconds = SecondsSince(start);
-  event.idle_seconds = clock_.seconds - idle_before;
+  event.wall_seconds = static_cast<double>(activity_.EndStep(context_.device) - began) * 1e-9;
+  event.idle_seconds = activity_.idle_seconds() - idle_before;
   event.busy_seconds = event.wall_seconds - event.idle_seconds;
+  activity_.Enter(protocol::CursorState::kEvidence);
   evidence_.Step(event);
   if (evidence_.WantsTensors(step)) evidence_.WriteTensors(step, evidence);
 }
@@ -198,13 +223,25 @@ void Training::Update(std::int64_t step, double norm, TensorSet& evidence) {
   Parts& p = *parts_;
   const bool wants = evidence_.WantsTensors(step);
   const protocol::EvidenceWanted& wanted = request_.evidence;
-  if (wants && wanted.gradients) AddGradients(context_, p.store, "grad/", evidence);
-  p.clipper->Apply(norm);
-  if (wants && wanted.clipped_gradients) AddGradients(context_, p.store, "clipped/", evidence);
-  p.optimizer->Apply(step);
-  p.working->Refresh(p.store);
-  if (wants && wanted.parameters) AddParameters(context_, p.store, evidence);
-  if (wants && wanted.optimizer_state) AddState(context_, p.store, evidence);
+  const auto keep = [&](bool asked, const auto& add) {
+    if (!wants || !asked) return;
+    const Activity::Span span(activity_, SpanName::kEvidence, &context_.device);
+    add();
+  };
+  keep(wanted.gradients, [&] { AddGradients(context_, p.store, "grad/", evidence); });
+  {
+    const Activity::Span span(activity_, SpanName::kOptimizer, &context_.device);
+    p.clipper->Apply(norm);
+  }
+  keep(wanted.clipped_gradients, [&] { AddGradients(context_, p.store, "clipped/", evidence); });
+  {
+    const Activity::Span span(activity_, SpanName::kOptimizer, &context_.device);
+    activity_.delays().Sleep("optimizer", step);
+    p.optimizer->Apply(step);
+    p.working->Refresh(p.store);
+  }
+  keep(wanted.parameters, [&] { AddParameters(context_, p.store, evidence); });
+  keep(wanted.optimizer_state, [&] { AddState(context_, p.store, evidence); });
 }
 
 }  // namespace lockstep::trainer

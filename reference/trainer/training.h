@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "reference/trainer/events/clock_alignment.h"
 #include "reference/trainer/evidence_out.h"
 #include "reference/trainer/executor.h"
 #include "reference/trainer/seams.h"
@@ -27,6 +28,8 @@ class Training {
   struct Parts;
 
   void Load();
+  void WriteTimeline();
+  std::vector<MicroBatch> Describe(std::int64_t step);
   void RunStep(std::int64_t step);
   std::vector<double> LossesOfAll(LossLayer& loss);
   void Update(std::int64_t step, double norm, TensorSet& evidence);
@@ -36,11 +39,12 @@ class Training {
   protocol::Request request_;
   protocol::Inputs inputs_;
   Wiring wiring_;
-  IdleClock clock_;
+  Activity activity_;
   Groups groups_;
   RankContext context_;
   EvidenceOut evidence_;
   std::unique_ptr<Parts> parts_;
+  CommonClock common_clock_;
 };
 
 }  // namespace lockstep::trainer

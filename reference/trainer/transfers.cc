@@ -56,6 +56,8 @@ void Transfers::Expect(const Need& need) {
   const auto place = places_.find(need);
   if (place == places_.end()) return;
   Incoming& incoming = incoming_[place->second.incoming];
+  if (incoming.posted > place->second.position) return;
+  const Activity::Span span(context_.activity, SpanName::kReceive);
   while (incoming.posted <= place->second.position) Post(incoming);
 }
 

@@ -19,7 +19,10 @@ namespace lockstep::trainer {
 struct Need {
   std::int64_t stage = 0, micro_batch = 0;
   bool backward = false;
-  auto operator<=>(const Need&) const = default;
+  bool operator==(const Need&) const = default;
+  bool operator<(const Need& other) const {
+    return std::tie(stage, micro_batch, backward) < std::tie(other.stage, other.micro_batch, other.backward);
+  }
 };
 
 class Transfers {

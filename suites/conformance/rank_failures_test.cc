@@ -66,8 +66,8 @@ TEST_P(RankFailure, IsNamedWithinTheDeadlineAndTheOtherCasesHold) {
       RunProgram("lockstep", {"conform", "--trainer", manifest, "--case", std::string(kCase) + "*", "--steps", "1000",
                               "--deadline", std::to_string(kDeadline), "--out", folder / "out"});
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-  const bool died = GetParam() == "kill";  // otherwise the others wait for it
-  EXPECT_EQ(outcome.exit_code, died ? 4 : 124) << outcome.output;
+  const int expected = GetParam() == "stop" ? 124 : 4;
+  EXPECT_EQ(outcome.exit_code, expected) << outcome.output;
   EXPECT_EQ(ProcessesOf(folder), 0);
   const protocol::Record record = ReadRecord(folder / "out");
   EXPECT_TRUE(record.complete);
@@ -77,7 +77,7 @@ TEST_P(RankFailure, IsNamedWithinTheDeadlineAndTheOtherCasesHold) {
       EXPECT_EQ(result.status, Status::kPass) << result.id << ": " << result.reason;
       continue;
     }
-    EXPECT_EQ(result.status, died ? Status::kError : Status::kTimeout) << result.reason;
+    EXPECT_EQ(result.status, GetParam() == "stop" ? Status::kTimeout : Status::kError) << result.reason;
     EXPECT_THAT(result.reason, testing::StartsWith("rank 1"));
   }
   EXPECT_LT(seconds, 100) << "nothing waits for ever";

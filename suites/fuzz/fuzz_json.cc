@@ -10,6 +10,7 @@
 #include "harness/protocol/manifest.h"
 #include "harness/protocol/record.h"
 #include "harness/protocol/request.h"
+#include "harness/protocol/timeline.h"
 #include "suites/fuzz/upholds.h"
 
 namespace lockstep {
@@ -43,6 +44,11 @@ void ReadAs(char kind, const std::string& text) {
     case 'e': {
       protocol::RankEvidence rank;
       return protocol::EventsFromText(text, "fuzz", rank);
+    }
+    case 't': {
+      const protocol::Timeline timeline = protocol::TimelineFromText(text, "fuzz");
+      return fuzz::Demand(timeline == protocol::TimelineFromText(protocol::TimelineToText(timeline), "fuzz"),
+                          "a timeline is read back the same");
     }
     case 's': {
       const protocol::Plan plan = protocol::ParsePlan(text);

@@ -53,6 +53,7 @@ void WriteJsonSeeds(const fs::path& folder, const fs::path& scratch) {
   seed('h', "hello", evidence("hello.json"));
   seed('e', "events", evidence("events.jsonl"));
   seed('d', "done", evidence("done.json"));
+  seed('t', "timeline", TimelineToText(SmallTimeline()));
   seed('s', "plan_text", "dp=2,pp=3,tp=4,v=2,m=5,schedule=gpipe,sp=true,zero=1,partition=2+1+1");
   seed('a', "actions", "0F0,1B12,3I4,3W4,0SEND_F1,1RECV_F1,1SEND_B1,0RECV_B1");
 }

@@ -34,7 +34,7 @@ BackendFacts Facts() {
 #else
   facts.kind = "gpu";
 #endif
-  facts.libraries = {"cuda_runtime", "cuda_driver", "cublas", "fp32_products", "bf16_products"};
+  facts.libraries = {"cuda_runtime", "cuda_driver", "cublas", "nccl", "fp32_products", "bf16_products"};
   facts.recycles = backends::cuda::Arena::kRecycles;
   return facts;
 }

@@ -18,6 +18,7 @@ Outcome Plain(const std::string& defect, const Environment& environment = {}) {
   return RunProgram("virtual_gpu_defects", defect, environment);
 }
 #ifdef LOCKSTEP_SANITIZED_DEFECTS
+std::string InStreams(const std::string& name) { return LineOf("stream_defects.cu", name); }
 Outcome Address(const std::string& defect) { return RunProgram("virtual_gpu_defects_address", defect); }
 Outcome Thread(const std::string& defect, Environment environment = {}) {
   environment["TSAN_OPTIONS"] = "halt_on_error=1";
@@ -26,7 +27,6 @@ Outcome Thread(const std::string& defect, Environment environment = {}) {
 #endif
 
 std::string InKernels(const std::string& name) { return LineOf("kernel_defects.cu", name); }
-std::string InStreams(const std::string& name) { return LineOf("stream_defects.cu", name); }
 
 // --- Threads that meet. No sanitizer is needed.
 

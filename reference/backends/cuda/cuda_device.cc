@@ -2,6 +2,7 @@
 
 #include "reference/backends/cuda/backend.h"
 #include "reference/backends/cuda/check.h"
+#include "reference/backends/cuda/nccl_check.h"
 
 namespace lockstep::backends::cuda {
 namespace {
@@ -15,8 +16,8 @@ constexpr const char* kKind = "gpu";
 // 13020 -> "13.2", as CUDA numbers its versions
 std::string Version(int number) { return std::to_string(number / 1000) + "." + std::to_string(number % 1000 / 10); }
 
-// 130100 -> "13.1.0"
-std::string CublasVersion(int number) {
+// 130100 -> "13.1.0", as cuBLAS numbers its versions; NCCL does as well
+std::string LibraryVersion(int number) {
   return std::to_string(number / 10000) + "." + std::to_string(number / 100 % 100) + "." + std::to_string(number % 100);
 }
 
@@ -31,18 +32,20 @@ CudaDevice::~CudaDevice() { static_cast<void>(cudaStreamSynchronize(stream())); 
 device::DeviceInfo CudaDevice::Info() const {
   device::DeviceInfo info;
   cudaDeviceProp properties{};
-  int runtime = 0, driver = 0, cublas = 0;
+  int runtime = 0, driver = 0, cublas = 0, nccl = 0;
   CUDA_CHECK(cudaGetDeviceProperties(&properties, runtime_.ordinal()));
   CUDA_CHECK(cudaRuntimeGetVersion(&runtime));
   CUDA_CHECK(cudaDriverGetVersion(&driver));
   CUBLAS_CHECK(cublasGetVersion(runtime_.cublas(), &cublas));
+  NCCL_CHECK(ncclGetVersion(&nccl));
   info.kind = kKind;
   info.name = properties.name;
-  info.ordinal = runtime_.ordinal();
+  info.ordinal = runtime_.rank();  // the evidence's devices are the ranks'; each node begins its own at 0
   info.libraries["cuda_runtime"] = Version(runtime);
   info.libraries["cuda_driver"] = Version(driver);
-  info.libraries["cublas"] = CublasVersion(cublas);
-  info.libraries["fp32_products"] = "fp32, no TF32";
+  info.libraries["cublas"] = LibraryVersion(cublas);
+  info.libraries["nccl"] = LibraryVersion(nccl);
+  info.libraries["fp32_products"] = runtime_.tf32() ? "TF32, as asked for" : "fp32, no TF32";
   info.libraries["bf16_products"] = "bf16, fp32 sums";
   return info;
 }

@@ -27,6 +27,8 @@ class CudaDevice final : public device::Device {
   void Copy(void* target, const void* source, std::size_t bytes) override;
   void Zero(void* target, std::size_t bytes) override;
   void Synchronize() override;
+  Mark MarkTime() override { return runtime_.clock().Mark(); }
+  std::int64_t TimeOf(Mark mark) override { return runtime_.clock().TimeOf(mark); }
 
   // multiply.cu
   void Multiply(const device::Gemm& gemm) override;

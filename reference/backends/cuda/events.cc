@@ -18,7 +18,8 @@ cudaEvent_t EventPool::Take() {
     }
   }
   cudaEvent_t event = nullptr;
-  CUDA_CHECK(cudaEventCreateWithFlags(&event, cudaEventDisableTiming | cudaEventBlockingSync));
+  const unsigned times = times_ == EventTimes::kKept ? cudaEventDefault : cudaEventDisableTiming;
+  CUDA_CHECK(cudaEventCreateWithFlags(&event, times | cudaEventBlockingSync));
   return event;
 }
 

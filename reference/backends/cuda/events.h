@@ -1,4 +1,4 @@
-// CUDA events that are used again: markers in a stream, without times. Thread-safe; one pool a device.
+// CUDA events that are used again: markers in a stream, with or without times. Thread-safe; one pool a device and kind.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -9,9 +9,11 @@
 
 namespace lockstep::backends::cuda {
 
+enum class EventTimes { kNone, kKept };
+
 class EventPool {
  public:
-  EventPool() = default;
+  explicit EventPool(EventTimes times = EventTimes::kNone) : times_(times) {}
   ~EventPool();
   EventPool(const EventPool&) = delete;
   EventPool& operator=(const EventPool&) = delete;
@@ -21,6 +23,7 @@ class EventPool {
   cudaEvent_t Take();
   void Give(cudaEvent_t event);
 
+  EventTimes times_;
   std::mutex mutex_;
   std::vector<cudaEvent_t> free_;
 };
@@ -37,6 +40,7 @@ class Event {
   void HoldUp(cudaStream_t stream) const;  // what is enqueued on `stream` from now on waits for the last Record
   bool Done() const;                       // throws what the stream failed with
   void Wait() const;
+  cudaEvent_t get() const { return event_; }
 
  private:
   EventPool& pool_;

@@ -56,6 +56,7 @@ using device::Gemm;
 using device::Matrix;
 
 constexpr std::size_t kAlignment = 16;
+constexpr std::int64_t kAuxiliary = 8;  // cublasLt: before_activation's rows are a multiple of this, in elements
 
 void Check(const Gemm& gemm) {
   if (gemm.a.element != gemm.b.element) throw std::logic_error("Multiply: a and b are of different element types");
@@ -130,7 +131,8 @@ void CudaDevice::MultiplyAligned(const Gemm& gemm, std::int64_t leading_c) {
     }
   } else {
     const device::Buffer workspace = Workspace(products_.workspace_bytes());
-    const bool gelu = gemm.epilogue == Epilogue::kBiasGelu && gemm.before_activation != nullptr;
+    const bool gelu =
+        gemm.epilogue == Epilogue::kBiasGelu && gemm.before_activation != nullptr && gemm.n % kAuxiliary == 0;
     const bool bias = gemm.epilogue == Epilogue::kBias && gemm.before_activation == nullptr;
     if (gelu || bias) {
       const FusedEpilogue epilogue{gemm.bias, gelu ? gemm.before_activation : nullptr};

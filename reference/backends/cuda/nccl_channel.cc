@@ -35,7 +35,7 @@ class NcclWork final : public device::Work {
       : call(std::move(what)),
         ready(channel.engine_.events()),
         started(channel.engine_.events()),
-        ended(channel.engine_.events()),
+        ended(channel.engine_.timed_events()),
         channel_(channel) {}
 
   void AwaitOwnWork() override { ready.Wait(); }
@@ -48,6 +48,8 @@ class NcclWork final : public device::Work {
     const std::lock_guard lock(channel_.mutex_);
     return !channel_.error_.empty() || (enqueued && ended.Done());
   }
+
+  std::int64_t EndedAt() override { return waited_ ? channel_.engine_.runtime().clock().TimeOf(ended.get()) : 0; }
 
   NcclChannel::Call call;
   Event ready;            // on the compute stream: what the operation starts after

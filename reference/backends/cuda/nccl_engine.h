@@ -28,6 +28,7 @@ class NcclEngine {
   Runtime& runtime() const { return runtime_; }
   std::chrono::milliseconds deadline() const { return deadline_; }
   EventPool& events() { return events_; }
+  EventPool& timed_events() { return timed_events_; }
 
   void Add(NcclChannel& channel) { channels_.insert(&channel); }
   void Remove(NcclChannel& channel) { channels_.erase(&channel); }
@@ -40,7 +41,7 @@ class NcclEngine {
  private:
   Runtime& runtime_;
   std::chrono::milliseconds deadline_;
-  EventPool events_;
+  EventPool events_, timed_events_{EventTimes::kKept};
   std::set<NcclChannel*> channels_;
   std::mutex mutex_;
   std::list<std::array<float, kIdWords>> words_;

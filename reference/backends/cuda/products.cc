@@ -31,6 +31,10 @@ int Narrow(std::int64_t n) {
 
 cudaDataType_t TypeOf(device::Element element) { return element == device::Element::kF32 ? CUDA_R_32F : CUDA_R_16BF; }
 
+cublasComputeType_t ComputeType(const Runtime& runtime, device::Element element) {
+  return runtime.tf32() && element == device::Element::kF32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
+}
+
 cublasOperation_t OperationOf(const Operand& operand) { return operand.transposed ? CUBLAS_OP_T : CUBLAS_OP_N; }
 
 // cublasLt's descriptions, destroyed at the end of their scope.
@@ -54,9 +58,9 @@ void Set(const PreferenceHandle& preference, cublasLtMatmulPreferenceAttributes_
   CUBLAS_CHECK(cublasLtMatmulPreferenceSetAttribute(preference.get(), attribute, &value, sizeof value));
 }
 
-MatmulHandle Describe(const Product& product, const FusedEpilogue& epilogue) {
+MatmulHandle Describe(cublasComputeType_t type, const Product& product, const FusedEpilogue& epilogue) {
   cublasLtMatmulDesc_t raw = nullptr;
-  CUBLAS_CHECK(cublasLtMatmulDescCreate(&raw, CUBLAS_COMPUTE_32F, CUDA_R_32F));
+  CUBLAS_CHECK(cublasLtMatmulDescCreate(&raw, type, CUDA_R_32F));
   MatmulHandle matmul(raw);
   Set(matmul, CUBLASLT_MATMUL_DESC_TRANSA, OperationOf(product.b));
   Set(matmul, CUBLASLT_MATMUL_DESC_TRANSB, OperationOf(product.a));
@@ -102,6 +106,7 @@ std::optional<cublasLtMatmulAlgo_t> Heuristic(cublasLtHandle_t handle, const Des
                                      described.c.get(), described.c.get(), preference.get(), 1, &result, &found);
   if (status == CUBLAS_STATUS_NOT_SUPPORTED || (status == CUBLAS_STATUS_SUCCESS && found == 0)) return std::nullopt;
   CUBLAS_CHECK(status);
+  if (result.state != CUBLAS_STATUS_SUCCESS) return std::nullopt;
   return result.algo;
 }
 
@@ -113,6 +118,7 @@ void Products::Multiply(const Product& product, void* workspace) {
   const cublasHandle_t handle = runtime_.cublas();
   const float add = product.accumulate ? 1.0f : 0.0f;
   const cudaDataType_t type = TypeOf(product.element);
+  const cublasComputeType_t compute = ComputeType(runtime_, product.element);
   const int m = Narrow(product.m), n = Narrow(product.n), k = Narrow(product.k);
   const int leading_a = Narrow(product.a.leading), leading_b = Narrow(product.b.leading);
   const int leading_c = Narrow(product.leading_c);
@@ -120,13 +126,13 @@ void Products::Multiply(const Product& product, void* workspace) {
   if (product.batch == 1) {
     CUBLAS_CHECK(cublasGemmEx(handle, OperationOf(product.b), OperationOf(product.a), n, m, k, &product.factor,
                               product.b.data, type, leading_b, product.a.data, type, leading_a, &add, product.c,
-                              CUDA_R_32F, leading_c, CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT));
+                              CUDA_R_32F, leading_c, compute, CUBLAS_GEMM_DEFAULT));
     return;
   }
   CUBLAS_CHECK(cublasGemmStridedBatchedEx(
       handle, OperationOf(product.b), OperationOf(product.a), n, m, k, &product.factor, product.b.data, type, leading_b,
       product.b.stride, product.a.data, type, leading_a, product.a.stride, &add, product.c, CUDA_R_32F, leading_c,
-      product.stride_c, Narrow(product.batch), CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT));
+      product.stride_c, Narrow(product.batch), compute, CUBLAS_GEMM_DEFAULT));
 }
 
 bool Products::MultiplyFused(const Product& product, const FusedEpilogue& epilogue, void* workspace) {
@@ -144,7 +150,8 @@ bool Products::MultiplyFused(const Product& product, const FusedEpilogue& epilog
   const auto known = algorithms_.find(key);
   if (known != algorithms_.end() && !known->second) return false;
   const cudaDataType_t type = TypeOf(product.element);
-  const Described described{Describe(product, epilogue), Layout(type, product.m, product.k, product.a),
+  const Described described{Describe(ComputeType(runtime_, product.element), product, epilogue),
+                            Layout(type, product.m, product.k, product.a),
                             Layout(type, product.k, product.n, product.b),
                             Layout(CUDA_R_32F, product.m, product.n, {product.c, product.leading_c})};
   const auto algorithm = known != algorithms_.end()

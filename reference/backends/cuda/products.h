@@ -1,9 +1,9 @@
 // Matrix products by cuBLAS and cublasLt, row-major: the one place that knows of columns first.
 //
 // c = a b row by row is c^T = b^T a^T column by column: operands change places, nothing is copied. Sums are fp32; fp32
-// inputs stay fp32 (no TF32, no emulation), bf16 inputs are multiplied as they stand. The workspace is the caller's, so
-// that cuBLAS has no reason to pick another algorithm in another run; operands must be 16-byte aligned, for the same
-// reason.
+// inputs stay fp32 (no TF32 unless the runtime was asked for it, no emulation), bf16 inputs are multiplied as they
+// stand. The workspace is the caller's, so that cuBLAS has no reason to pick another algorithm in another run; operands
+// must be 16-byte aligned, for the same reason.
 #pragma once
 
 #include <array>

@@ -21,7 +21,7 @@ Backend LinkedBackend() {
           .make_world =
               [runtime](int* count, char*** values, std::chrono::seconds deadline) {
                 auto hosts = mpi::MakeMpiWorld(count, values, deadline);
-                runtime->emplace(hosts->Rank(), backends::cuda::NumberOnNode(*hosts));
+                runtime->emplace(hosts->Rank(), backends::cuda::NumberOnNode(*hosts), backends::cuda::AskedForTF32());
                 return backends::cuda::MakeWorld(**runtime, std::move(hosts), deadline);
               },
           .abort = mpi::Abort};

@@ -31,8 +31,8 @@ void BiasBackward(const RankContext& context, const LinearSpec& spec, const Acti
   context.device.BiasBackward(d_y.rows, d_y.width, d_y.data(), spec.bias->GradientToAdd(context.device));
 }
 
-// The gradient of what the activation is applied to; frees what its derivative is taken at.
-Activations ActivationGradient(const RankContext& context, const LinearSpec& spec, Activations before,
+// The gradient of what the activation is applied to. `before`: what its derivative is taken at.
+Activations ActivationGradient(const RankContext& context, const LinearSpec& spec, const Activations& before,
                                const Activations& d_y) {
   return spec.activation ? ActivationBackward(context, *spec.activation, before, d_y) : d_y;
 }
@@ -80,7 +80,8 @@ Activations ColumnParallelLinear::Forward(const MicroBatch& micro_batch, const A
 
 Activations ColumnParallelLinear::Backward(const MicroBatch& micro_batch, const Activations& d_y) {
   Saved saved = kept_.Take(micro_batch);
-  const Activations d = ActivationGradient(context_, spec_, std::move(saved.before), d_y);
+  const Activations d = ActivationGradient(context_, spec_, saved.before, d_y);
+  saved.before = {};
   const Operand d_operand = MakeOperand(context_, d);
   TensorRows::Pending d_x;
   if (spec_.input_gradient) d_x = rows_.StartReduce(micro_batch, linear_.BackwardInput(d_operand));
@@ -93,7 +94,8 @@ Activations ColumnParallelLinear::InputGradient(const MicroBatch& micro_batch, c
   Saved saved = kept_.Take(micro_batch);
   DeferredProduct deferred{.d_y = {}, .x = std::move(saved.x), .bias = {}};
   {
-    const Activations d = ActivationGradient(context_, spec_, std::move(saved.before), d_y);
+    const Activations d = ActivationGradient(context_, spec_, saved.before, d_y);
+    saved.before = {};
     deferred.d_y = MakeOperand(context_, d);
     deferred.bias = BiasSums(context_, spec_, d);
   }
@@ -149,7 +151,8 @@ Activations RowParallelLinear::Forward(const MicroBatch& micro_batch, const Acti
 
 Activations RowParallelLinear::Backward(const MicroBatch& micro_batch, const Activations& d_y) {
   Saved saved = kept_.Take(micro_batch);
-  const Activations d = ActivationGradient(context_, spec_, std::move(saved.before), d_y);
+  const Activations d = ActivationGradient(context_, spec_, saved.before, d_y);
+  saved.before = {};
   BiasBackward(context_, spec_, d);
   const Operand d_operand = MakeOperand(context_, rows_.Gather(micro_batch, d));
   Activations d_x = linear_.BackwardInput(d_operand);
@@ -161,7 +164,8 @@ Activations RowParallelLinear::InputGradient(const MicroBatch& micro_batch, cons
   Saved saved = kept_.Take(micro_batch);
   DeferredProduct deferred{.d_y = {}, .x = std::move(saved.x), .bias = {}};
   {
-    const Activations d = ActivationGradient(context_, spec_, std::move(saved.before), d_y);
+    const Activations d = ActivationGradient(context_, spec_, saved.before, d_y);
+    saved.before = {};
     deferred.bias = BiasSums(context_, spec_, d);
     deferred.d_y = MakeOperand(context_, rows_.Gather(micro_batch, d));
   }

@@ -1,5 +1,10 @@
 #include "reference/virtual_gpu/runtime/runtime.h"
 
+#include <algorithm>
+#include <cstdarg>
+#include <cstdio>
+
+#include "reference/virtual_gpu/engine/report.h"
 #include "reference/virtual_gpu/runtime/event.h"
 #include "reference/virtual_gpu/runtime/faults.h"
 #include "reference/virtual_gpu/runtime/graph.h"
@@ -54,6 +59,16 @@ std::size_t Runtime::SharedLimit(const void* kernel) const {
 void Runtime::SetSharedLimit(const void* kernel, std::size_t bytes) {
   const std::lock_guard lock(limits_mutex_);
   shared_limits_[kernel] = std::max(bytes, kSharedBytes);
+}
+
+cudaError_t Refuse(cudaError_t error, const char* format, ...) {
+  char text[512];
+  va_list arguments;
+  va_start(arguments, format);
+  std::vsnprintf(text, sizeof text, format, arguments);
+  va_end(arguments);
+  Say("%s", text);
+  return error;
 }
 
 }  // namespace lockstep::virtual_gpu

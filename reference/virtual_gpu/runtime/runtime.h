@@ -11,7 +11,6 @@
 #include <utility>
 #include <vector>
 
-#include "reference/virtual_gpu/engine/report.h"
 #include "reference/virtual_gpu/engine/sanitizers.h"
 #include "reference/virtual_gpu/runtime/capture.h"
 #include "reference/virtual_gpu/runtime/device.h"
@@ -116,11 +115,7 @@ cudaError_t Call(Body body) {
   return error;
 }
 
-// An error of the program that deserves words beside its code: "lockstep virtual GPU: CALL: text".
-template <typename... Arguments>
-cudaError_t Refuse(cudaError_t error, const char* format, Arguments... arguments) {
-  Say(format, arguments...);
-  return error;
-}
+// An error of the program that deserves words beside its code: "lockstep virtual GPU: " and the text.
+__attribute__((format(printf, 2, 3))) cudaError_t Refuse(cudaError_t error, const char* format, ...);
 
 }  // namespace lockstep::virtual_gpu

@@ -21,7 +21,8 @@ std::string RefusalWith(const std::string& pointer, const json& value) {
 TEST(Request, SurvivesTheWayThroughAFile) {
   const Scratch folder;
   Request request = SmallRequest();
-  request.evidence = {false, false, true, false, false, 3};
+  request.evidence = {false, false, true, false, false, false, 3};
+  request.delays = {{3, "host", 0.05}, {1, "F", 0.001, 2, 1}};
   request.checkpoint = {1, true, "saved", "../before", 1};
   request.schedule.placement = {{1}, {0}};
   WriteRequest(folder.path(), request);
@@ -32,6 +33,21 @@ TEST(Request, SurvivesTheWayThroughAFile) {
   EXPECT_EQ(read.schedule, request.schedule);
   EXPECT_EQ(read.evidence, request.evidence);
   EXPECT_EQ(read.checkpoint, request.checkpoint);
+  EXPECT_EQ(read.delays, request.delays);
+}
+
+TEST(Request, SaysNothingOfWhatFewTrainersKnowUnlessItIsAsked) {
+  const json value = RequestToJson(SmallRequest());
+  EXPECT_FALSE(value.contains("delays"));
+  EXPECT_FALSE(value["evidence"].contains("timeline"));
+  EXPECT_TRUE(RequestFromJson(value, "request.json").evidence.timeline);
+}
+
+TEST(Request, RefusesADelayOfNobody) {
+  const auto refusal = [](const json& delay) { return RefusalWith("/delays/0", delay); };
+  EXPECT_THAT(refusal({{"rank", 4}, {"operation", "F"}, {"seconds", 1}}), HasSubstr("rank"));
+  EXPECT_THAT(refusal({{"rank", 0}, {"operation", "sent"}, {"seconds", 1}}), HasSubstr("send"));
+  EXPECT_THAT(refusal({{"rank", 0}, {"operation", "F"}, {"seconds", -1}}), HasSubstr("seconds"));
 }
 
 TEST(Request, EveryTruncationIsRefusedNamingTheFile) {

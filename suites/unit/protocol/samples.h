@@ -5,6 +5,7 @@
 #include "harness/protocol/inputs.h"
 #include "harness/protocol/parameters.h"
 #include "harness/protocol/request.h"
+#include "harness/protocol/timeline.h"
 
 namespace lockstep::protocol {
 
@@ -58,6 +59,19 @@ inline Hello SmallHello(const Request& request, std::int64_t rank) {
   hello.libraries = {{"mpi", "4.1"}};
   hello.effective = {request.plan, request.plan.At(rank), Precision::kF32, OptimizerKind::kSgd, 0.0, {0, 1, 2, 3}};
   return hello;
+}
+
+// One event of each kind.
+inline Timeline SmallTimeline() {
+  Timeline timeline;
+  timeline.clock = {1, 0.25, 1e-6, 1767225600.125, 1, 1, {{"data", {1, 3}}, {"pipeline", {0, 1}}}};
+  timeline.steps = {{1, {0.1, 0.2}}};
+  timeline.ops = {{1, 4, {1, ActionKind::kForward, 2}, 0.11, 0.112, 0.113, 0.12, 81920, 40960}};
+  timeline.messages = {{1, false, false, 0, 0, 1, 2, 4096, 0.105, 0.112, Interval{0.11, 0.112}},
+                       {1, true, true, 0, 1, 0, 2, 4096, 0.13, 0.14, std::nullopt}};
+  timeline.collectives = {{1, "data", 7, "all_reduce", 65536, 0.15, 0.16, Interval{0.155, 0.16}}};
+  timeline.spans = {{1, "optimizer", {0.17, 0.178}}};
+  return timeline;
 }
 
 }  // namespace lockstep::protocol

@@ -76,6 +76,13 @@ TEST(ScheduleFile, OfTorchComesBackAsItWent) {
   }
 }
 
+TEST(ScheduleFile, SaysWhereStagesStandThatDoNotDivideOverTheRanks) {
+  const Document document = ParseDocument("0F0,2F0,2B0,0B0\n1F0,1B0\n", "x", "x");
+  EXPECT_EQ(document.schedule.placement, (Placement{{0, 2}, {1}}));
+  EXPECT_EQ(FirstProblem(document.schedule), "");
+  EXPECT_EQ(ParseDocument(ToText(document), "x", "x").schedule, document.schedule);
+}
+
 TEST(ScheduleFile, TakesCellsThatASpreadsheetQuoted) {
   EXPECT_EQ(ToString(ParseDocument("\"0F0\", \"(0F1;0B0)OVERLAP_F_B\" ,\"\",0B1\n", "x", "x").schedule.ranks[0]),
             "0F0,(0F1;0B0)OVERLAP_F_B,0B1");
@@ -130,6 +137,9 @@ TEST(ScheduleFile, HoldsItsHeaderToItsWord) {
   EXPECT_THAT(RefusalOf(kHeader + "# placement: 0 1, 1 0\n" + kLines), HasSubstr("up to 2 stages; expected 1 chunks"));
   EXPECT_THAT(RefusalOf(kHeader + "# bandwidth: 1\n# message_bytes: 2000000000\n" + kLines),
               HasSubstr("takes 2000000000 ticks; expected at most 1000000000; measure in longer ticks"));
+  std::string nameless = kHeader;
+  nameless.replace(nameless.find("name: x"), 7, "name:\x05");
+  EXPECT_THAT(RefusalOf(nameless + kLines), HasSubstr("line 2: name is \"?\"; expected 1 to 256 bytes"));
   std::string many = kHeader;
   many.replace(many.find("ranks: 2"), 8, "ranks: 9999");
   EXPECT_THAT(RefusalOf(many + kLines), HasSubstr("line 3: ranks is \"9999\"; expected 1 to 4096"));

@@ -28,7 +28,7 @@ std::optional<Site> Pick(const Schedule& schedule, std::mt19937* random, const C
   return sites[std::uniform_int_distribution<std::size_t>(0, sites.size() - 1)(*random)];
 }
 
-Chooser Of(std::vector<ActionKind> kinds) {
+Chooser Of(const std::vector<ActionKind>& kinds) {
   return [kinds](const Action& action) { return std::find(kinds.begin(), kinds.end(), action.kind) != kinds.end(); };
 }
 const Chooser kComputing =
@@ -67,9 +67,9 @@ std::optional<Schedule> Double(Schedule schedule, std::mt19937* random, const Ch
 }
 
 // Moves an action of `late` to just before the action of `early` that it needs.
-std::optional<Schedule> Before(Schedule schedule, std::mt19937* random, std::vector<ActionKind> late,
-                               std::vector<ActionKind> early) {
-  const auto site = Pick(schedule, random, Of(std::move(late)));
+std::optional<Schedule> Before(Schedule schedule, std::mt19937* random, const std::vector<ActionKind>& late,
+                               const std::vector<ActionKind>& early) {
+  const auto site = Pick(schedule, random, Of(late));
   if (!site) return std::nullopt;
   auto& line = schedule.ranks[site->rank];
   for (const ActionKind kind : early) {
