@@ -1,6 +1,5 @@
 #include <gtest/gtest.h>
 
-#include "reference/backends/cuda/arena.h"
 #include "reference/backends/cuda/backend.h"
 #include "suites/kernels/backend_under_test.h"
 
@@ -35,7 +34,6 @@ BackendFacts Facts() {
   facts.kind = "gpu";
 #endif
   facts.libraries = {"cuda_runtime", "cuda_driver", "cublas", "nccl", "fp32_products", "bf16_products"};
-  facts.recycles = backends::cuda::Arena::kRecycles;
   return facts;
 }
 

@@ -20,7 +20,6 @@ struct BackendFacts {
   std::string name;  // a part of DeviceInfo's
   int ordinal = 0;   // of MakeTestDevice's devices
   std::vector<std::string> libraries;
-  bool recycles = true;  // memory given back is handed out again
 };
 BackendFacts Facts();
 
