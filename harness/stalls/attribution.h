@@ -1,0 +1,87 @@
+// Every second of every rank and step, charged to one category; waits for others also to the rank and operation that
+// caused them.
+//
+// A receive's wait splits at its peer's post, a collective's at its last arrival: until then it is the others'
+// lateness, then transfer. The lateness is split by replaying the run three times (replay.h): with the same duration
+// for an operation on every stage (the schedule's bubble), with each stage's median (imbalance is the difference), and
+// as it was (straggler is the difference). Slices of a rank cover its steps without gap or overlap, so that categories
+// sum to wall time by construction.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "harness/stalls/model.h"
+
+namespace lockstep::stalls {
+
+enum class Category {
+  kCompute,    // operations, without the waits inside them
+  kBubble,     // the schedule's own
+  kImbalance,  // a stage that takes longer than others, every time
+  kStraggler,  // an operation that took longer than it does mostly, or than its replicas do
+  kTransfer,   // handing over, and bytes on their way
+  kData,
+  kHost,       // between operations: launching
+  kOptimizer,  // the end of a step, and its synchronisation
+  kMemory,     // waiting for memory
+  kUnattributed
+};
+inline constexpr std::size_t kCategories = 10;
+std::string_view NameOf(Category category);  // "bubble"; as in --json and metrics
+const std::vector<Category>& AllCategories();
+bool IsIdle(Category category);  // neither compute, data, host, optimizer nor memory: waits for others
+
+using Seconds = std::array<double, kCategories>;  // by Category
+
+// Who is to blame: an operation of a rank in a step.
+struct Operation {
+  std::int64_t rank = 0, step = 0;  // step -1: in every step
+  std::string name;                 // "F", "B", "I", "W", "send", "data", "host", "optimizer", ..., "transfer"
+  std::int64_t stage = -1;          // of F, B, I, W
+  std::int64_t peer = -1;           // of "transfer": the rank it came from
+  auto operator<=>(const Operation&) const = default;
+};
+
+struct Charge {
+  Operation cause;
+  double seconds = 0;
+};
+
+// A piece of a rank's time. Waits for others come as one slice a category, in the order straggler, imbalance, bubble,
+// transfer; their lengths are exact, their places within the wait are not.
+struct Slice {
+  std::int64_t step = 0;
+  protocol::Interval time;
+  Category category = Category::kUnattributed;
+  std::string name;             // "1F2", "send", "wait for 0F2 from rank 0", "all_reduce of data"
+  std::vector<Charge> charges;  // of imbalance and straggler, largest first; at most a few
+};
+
+struct RankStep {
+  std::int64_t rank = 0, step = 0;
+  double wall = 0;
+  Seconds seconds{};
+};
+
+// An operation that took longer than its like, and what that did.
+struct Cause {
+  Operation operation;
+  Category category = Category::kStraggler;  // or kImbalance
+  std::int64_t micro_batch = -1;             // of the slowest, where it has one
+  double excess = 0;                         // seconds that it took longer, a step
+  double step_cost = 0;                      // seconds by which it made its step end later
+  double others_waited = 0;                  // seconds that all other ranks together waited because of it
+};
+
+struct Attribution {
+  std::vector<std::vector<Slice>> slices;  // by rank, in time
+  std::vector<RankStep> steps;             // by rank, then step
+  std::vector<Cause> causes;               // the costliest first
+};
+
+Attribution Attribute(const Run& run);
+
+}  // namespace lockstep::stalls
