@@ -11,6 +11,7 @@
 #include <array>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "harness/stalls/model.h"
@@ -76,12 +77,28 @@ struct Cause {
   double others_waited = 0;                  // seconds that all other ranks together waited because of it
 };
 
+// How long an operation of a stage usually takes, and how long the same one takes on the usual stage.
+struct UsualDuration {
+  std::string name;  // "F", "B", "I", "W"
+  std::int64_t stage = 0;
+  double median = 0, uniform = 0;
+};
+
 struct Attribution {
   std::vector<std::vector<Slice>> slices;  // by rank, in time
   std::vector<RankStep> steps;             // by rank, then step
-  std::vector<Cause> causes;               // the costliest first
+  std::vector<Cause> causes;               // stragglers, then imbalance; of each the costliest first
+  std::vector<UsualDuration> usual;        // by name and stage
+  std::size_t untangled = 0;               // waits that waited for themselves: recorded wrongly, and left out
 };
 
 Attribution Attribute(const Run& run);
+
+// The first step that counts where steps are summed up: warming up is told in the steps and left out of the sums, as
+// soon as there are a few others.
+std::int64_t FirstCountedStep(const Run& run);
+
+// Of each rank, summed over the steps from `first` on; `step` is how many there were.
+std::vector<RankStep> SumOverSteps(const Attribution& attribution, std::int64_t first);
 
 }  // namespace lockstep::stalls
