@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <numeric>
 
 #include "harness/protocol/whole_file.h"
@@ -15,10 +16,12 @@ using protocol::WholeFile;
 constexpr std::int64_t kFirstThread = 100'000;   // above every rank
 constexpr std::size_t kFlushBytes = 1ull << 20;  // of text between two writes
 
+// Some readers (Perfetto's) multiply by 1000 and cut off what is behind the point: 0.299 is then 298 ns, and a slice
+// ends after the one that it lies in. A tenth of a nanosecond more is right for those and for readers that round.
 std::string Microseconds(std::int64_t nanoseconds) {
-  const char* sign = nanoseconds < 0 ? "-" : "";
-  const auto size = static_cast<std::uint64_t>(nanoseconds < 0 ? -nanoseconds : nanoseconds);
-  return fmt::format("{}{}.{:03}", sign, size / 1000, size % 1000);
+  std::string text = fmt::format("{}.{:03}", nanoseconds / 1000, nanoseconds % 1000);
+  if (static_cast<std::int64_t>(std::strtod(text.c_str(), nullptr) * 1000.0) != nanoseconds) text += '1';
+  return text;
 }
 
 // As JSON, whatever bytes a trainer put into a name.

@@ -1,7 +1,7 @@
 // Chrome trace events as a file, for Perfetto and chrome://tracing: the format's own rules, and nothing of training.
 //
 // Events are collected and written in the order of their times, so that every track is monotone. Times are nanoseconds
-// from wherever the caller counts; the file has microseconds with three decimals, which loses nothing. Threads are made
+// from the caller's zero and not negative; the file has microseconds to the nanosecond. Threads are made
 // by row: a row is one thread for as long as its slices nest, and gets a second one where they don't, because slices of
 // one thread that overlap are refused or drawn wrong. Thread ids are unique in the file and never a process's, because
 // readers look threads up by id alone. A flow is bound to a slice by lying inside it: so a slice that flows touch is at
@@ -17,7 +17,7 @@
 namespace lockstep::stalls {
 
 struct ChromeSlice {
-  std::int64_t began = 0, ended = 0;  // ended >= began
+  std::int64_t began = 0, ended = 0;  // 0 <= began <= ended
   std::string name, category;
   nlohmann::json arguments = nlohmann::json::object();
 };

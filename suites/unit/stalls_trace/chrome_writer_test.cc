@@ -35,6 +35,23 @@ TEST(ChromeWriter, WritesTimesToTheNanosecond) {
   EXPECT_THAT(protocol::ReadTextFile(file), HasSubstr(R"("ts":1234567890.123,"dur":0.001)"));
 }
 
+TEST(ChromeWriter, MeansTheSameToReadersThatRoundAndToThoseThatCutOff) {
+  ChromeWriter writer;
+  std::vector<ChromeSlice> slices;
+  for (std::int64_t i = 0; i < 20'000; ++i) slices.push_back({i * 1'234'567, i * 1'234'567 + i % 1000, "F", "op"});
+  writer.AddRow(0, "compute", Overlap::kNests, slices);
+  const auto written = OfPhase(Written(writer), "X");
+  ASSERT_EQ(written.size(), slices.size());
+  for (std::size_t i = 0; i < slices.size(); ++i) {
+    const double began = written[i].at("ts").get<double>() * 1000.0,
+                 length = written[i].at("dur").get<double>() * 1000.0;
+    ASSERT_EQ(static_cast<std::int64_t>(began), slices[i].began);
+    ASSERT_EQ(std::llround(began), slices[i].began);
+    ASSERT_EQ(static_cast<std::int64_t>(length), slices[i].ended - slices[i].began);
+    ASSERT_EQ(std::llround(length), slices[i].ended - slices[i].began);
+  }
+}
+
 TEST(ChromeWriter, PutsWhatLiesInsideBehindWhatItLiesIn) {
   ChromeWriter writer;
   writer.AddProcess(0, "rank 0", "");
