@@ -51,23 +51,29 @@ struct Evidence {
   Comparison straggling, imbalance;
 };
 
-// The part of `charges` that made a wait longer, scaled to `seconds`; largest first.
-std::vector<Charge> Scaled(const Charges& charges, double seconds, const CauseTable& table,
-                           std::vector<double>* others_waited, std::size_t rank) {
+// The part of `charges` that made a wait longer for this reason, scaled to `seconds`; largest first.
+std::vector<Charge> Scaled(const Charges& charges, Category reason, double seconds, const CauseTable& table) {
   double sum = 0;
-  for (const auto& [cause, each] : charges) sum += std::max(0.0, each);
   std::vector<Charge> scaled;
-  if (!(sum > 0) || !(seconds > 0)) return scaled;
   for (const auto& [cause, each] : charges) {
-    if (each <= 0) continue;
-    scaled.push_back({table[cause], each * seconds / sum});
-    if (table[cause].rank != static_cast<std::int64_t>(rank)) {
-      (*others_waited)[static_cast<std::size_t>(cause)] += each * seconds / sum;
-    }
+    if (each <= 0 || table.ReasonOf(cause) != reason) continue;
+    sum += each;
+    scaled.push_back({table[cause], each});
   }
+  for (Charge& charge : scaled) charge.seconds *= seconds / sum;
   std::sort(scaled.begin(), scaled.end(), [](const Charge& a, const Charge& b) { return a.seconds > b.seconds; });
   if (scaled.size() > kMostCharges) scaled.resize(kMostCharges);
   return scaled;
+}
+
+// How far each of a wait's reasons got of what its charges say.
+void AddWaited(const Charges& charges, const Seconds& share, const Seconds& asked, const CauseTable& table,
+               std::size_t rank, std::vector<double>* waited) {
+  for (const auto& [cause, each] : charges) {
+    const auto reason = static_cast<std::size_t>(table.ReasonOf(cause));
+    if (each <= 0 || !(asked[reason] > 0) || table[cause].rank == static_cast<std::int64_t>(rank)) continue;
+    (*waited)[static_cast<std::size_t>(cause)] += each * share[reason] / asked[reason];
+  }
 }
 
 class Attributor {
@@ -102,11 +108,11 @@ class Attributor {
   void TakeStep(std::size_t rank, std::int64_t step) {
     const Track& track = evidence_.tracks.ranks[rank];
     const auto [begin, end] = PiecesOf(rank, step);
-    std::vector<WaitLengths> lengths;
+    std::vector<WaitReasons> waits;
     for (std::size_t i = begin; i < end; ++i) {
-      if (track.pieces[i].kind == PieceKind::kWait) lengths.push_back(LengthsOf(rank, i));
+      if (track.pieces[i].kind == PieceKind::kWait) waits.push_back(ReasonsOf(rank, i));
     }
-    const std::vector<WaitShares> shares = Share(lengths);
+    const std::vector<Seconds> shares = Share(waits);
     auto share = shares.begin();
     const std::size_t first_slice = result_.slices[rank].size();
     for (std::size_t i = begin; i < end; ++i) {
@@ -133,12 +139,19 @@ class Attributor {
     return 0;
   }
 
-  WaitLengths LengthsOf(std::size_t rank, std::size_t piece) const {
-    const auto length = [&](const Moments& moments) {
-      const protocol::Interval& time = moments.pieces[rank][piece];
-      return time.ended - time.began;
+  WaitReasons ReasonsOf(std::size_t rank, std::size_t piece) const {
+    WaitReasons wait;
+    wait.waited = evidence_.tracks.ranks[rank].pieces[piece].Seconds();
+    const protocol::Interval& ideal = evidence_.uniform.pieces[rank][piece];
+    wait.reasons[static_cast<std::size_t>(Category::kBubble)] = ideal.ended - ideal.began;
+    const auto add = [&](const Comparison& comparison, const CauseTable& table) {
+      for (const auto& [cause, seconds] : comparison.waits[rank][piece]) {
+        wait.reasons[static_cast<std::size_t>(table.ReasonOf(cause))] += seconds;
+      }
     };
-    return {length(evidence_.uniform), length(evidence_.median), evidence_.tracks.ranks[rank].pieces[piece].Seconds()};
+    add(evidence_.imbalance, evidence_.imbalances);
+    add(evidence_.straggling, evidence_.stragglers);
+    return wait;
   }
 
   void AddSlice(std::size_t rank, Slice slice) {
@@ -153,21 +166,29 @@ class Attributor {
     }
   }
 
-  void AddWait(std::size_t rank, std::size_t index, const WaitShares& shares) {
+  void AddWait(std::size_t rank, std::size_t index, const Seconds& share) {
     const Track& track = evidence_.tracks.ranks[rank];
     const Piece& piece = track.pieces[index];
     const std::string& label = track.items[static_cast<std::size_t>(piece.item)].label;
+    const Charges &of_step = evidence_.straggling.waits[rank][index], &of_run = evidence_.imbalance.waits[rank][index];
+    Seconds asked{};  // by reason: what made the wait longer
+    for (const auto& [cause, each] : of_step) asked[At(evidence_.stragglers.ReasonOf(cause))] += std::max(0.0, each);
+    for (const auto& [cause, each] : of_run) asked[At(evidence_.imbalances.ReasonOf(cause))] += std::max(0.0, each);
+    AddWaited(of_step, share, asked, evidence_.stragglers, rank, &straggled_);
+    AddWaited(of_run, share, asked, evidence_.imbalances, rank, &unbalanced_);
     double at = piece.time.began;
-    const auto add = [&](Category category, double seconds, std::vector<Charge> charges) {
+    for (const Category category : AllCategories()) {
+      if (category == Category::kBubble || !(share[At(category)] > 0)) continue;
+      const double seconds = std::min(share[At(category)], piece.time.ended - at);
+      std::vector<Charge> charges = Scaled(of_step, category, seconds, evidence_.stragglers);
+      if (charges.empty()) charges = Scaled(of_run, category, seconds, evidence_.imbalances);
       AddSlice(rank, {piece.step, {at, at + seconds}, category, label, std::move(charges)});
       at += seconds;
-    };
-    add(Category::kStraggler, shares.straggler,
-        Scaled(evidence_.straggling.waits[rank][index], shares.straggler, evidence_.stragglers, &straggled_, rank));
-    add(Category::kImbalance, shares.imbalance,
-        Scaled(evidence_.imbalance.waits[rank][index], shares.imbalance, evidence_.imbalances, &unbalanced_, rank));
-    add(Category::kBubble, piece.time.ended - at, {});
+    }
+    AddSlice(rank, {piece.step, {at, piece.time.ended}, Category::kBubble, label, {}});
   }
+
+  static std::size_t At(Category category) { return static_cast<std::size_t>(category); }
 
   void TakeCauses() {
     std::vector<double> walls;

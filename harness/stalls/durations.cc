@@ -68,7 +68,8 @@ class WorldMaker {
         const Item& item = track.items[static_cast<std::size_t>(piece.item)];
         const double usual = items_.Of(Column(rank), item.like).first;
         const double median = MedianOf(rank, piece, item, usual);
-        const double uniform = uniform_.at(AnyStage(item.like));
+        const bool computes = item.category == Category::kCompute;
+        const double uniform = computes ? uniform_.at(AnyStage(item.like)) : 0;
         worlds.actual[rank][i] = piece.Seconds();
         worlds.median[rank][i] = median;
         worlds.uniform[rank][i] = usual > 0 ? median * uniform / usual : uniform / item.pieces;

@@ -5,7 +5,7 @@
 //            work (replicas, tensor shards) the usual is the lower median of theirs, so that one that is always slower
 //            than its like is a straggler, and not the usual
 //   uniform  the same on every stage: the lower median of the stages' medians, so that one stage that takes longer
-//            stands out by all that it takes longer
+//            stands out by all that it takes longer; and nothing but operations: messages arrive at once
 //
 // An operation that posts something on its way is several pieces; each is held against the same piece of its like.
 #pragma once

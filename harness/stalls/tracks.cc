@@ -82,7 +82,7 @@ class TrackMaker {
     for (const auto& [step, time] : steps_) {
       if (ended && time.began > *ended) {
         const std::int32_t item =
-            Add({Category::kHost, {"between steps", "", -1, -1}, 0, -1, -1, "between steps", 0, 0});
+            Add({.category = Category::kHost, .like = {.name = "between steps"}, .label = "between steps"});
         AddWork(item, {*ended, time.began}, 0);
       }
       MakeStep(step, {ended ? std::max(time.began, *ended) : time.began, time.ended});
@@ -114,14 +114,11 @@ class TrackMaker {
   void TakeOps(std::int64_t step, StepParts* parts) {
     for (const std::size_t i : At(ops_, step)) {
       const TimelineOp& op = timeline_.ops[i];
-      const std::int32_t item = Add({Category::kCompute,
-                                     {KindOf(op.action), "", op.action.stage, -1},
-                                     step,
-                                     op.action.micro_batch,
-                                     -1,
-                                     protocol::ToString(op.action),
-                                     0,
-                                     0});
+      const std::int32_t item = Add({.category = Category::kCompute,
+                                     .like = {.name = KindOf(op.action), .stage = op.action.stage},
+                                     .step = step,
+                                     .micro_batch = op.action.micro_batch,
+                                     .label = protocol::ToString(op.action)});
       parts->covers.push_back({{op.started, op.ended}, Layer::kOp, item});
       const double came = std::min(op.enqueued, op.started);
       parts->line_began = parts->has_line ? std::min(parts->line_began, came) : came;
@@ -137,8 +134,10 @@ class TrackMaker {
       const bool in_line =
           parts->has_line && span.time.began >= parts->line_began && span.time.began <= parts->line_ended;
       const std::string context = in_line ? "line" : std::to_string(seen[span.name]++);
-      const std::int32_t item =
-          Add({CategoryOf(span.name), {span.name, context, -1, -1}, step, -1, -1, span.name, 0, 0});
+      const std::int32_t item = Add({.category = CategoryOf(span.name),
+                                     .like = {.name = span.name, .context = context},
+                                     .step = step,
+                                     .label = span.name});
       parts->covers.push_back({span.time, Layer::kSpan, item});
     }
   }
@@ -162,8 +161,13 @@ class TrackMaker {
       if (end.post >= 0) parts->moments.push_back({message.posted, end.post, nullptr, -1});
       const std::string what = LabelOf(message), peer = "rank " + std::to_string(message.peer);
       const std::string context = message.send ? "send" : message.backward ? "backward" : "forward";
-      Item transfer{Category::kTransfer, {"transfer", context, -1, Pipeline(message.peer)}, step, message.micro_batch,
-                    message.peer,        what + (message.send ? " to " : " from ") + peer,  0,    0};
+      Item transfer{.category = Category::kTransfer,
+                    .like = {.name = "transfer", .context = context, .peer = Pipeline(message.peer)},
+                    .step = step,
+                    .micro_batch = message.micro_batch,
+                    .on_the_way = true,
+                    .peer = message.peer,
+                    .label = what + (message.send ? " to " : " from ") + peer};
       if (message.wait && message.wait->ended > message.wait->began) {
         TakeWait(*message.wait, Layer::kMessageWait, end, std::move(transfer),
                  message.send ? "wait until " + peer + " takes " + what : "wait for " + what + " from " + peer, parts);
@@ -191,14 +195,14 @@ class TrackMaker {
       if (end.post >= 0) parts->moments.push_back({event.posted, end.post, nullptr, -1});
       if (!event.wait || event.wait->ended <= event.wait->began) continue;
       const bool meeting = IsMeeting(event.operation);
-      Item transfer{meeting ? Category::kOptimizer : Category::kTransfer,
-                    {meeting ? "meeting" : event.operation, event.group + " " + event.operation, -1, -1},
-                    step,
-                    -1,
-                    -1,
-                    event.operation + " of group " + event.group,
-                    0,
-                    0};
+      const auto group = timeline_.clock.groups.find(event.group);
+      const bool known = group != timeline_.clock.groups.end() && !group->second.empty();
+      Item transfer{.category = meeting ? Category::kOptimizer : Category::kTransfer,
+                    .like = {.name = meeting ? "meeting" : event.operation, .context = event.group},
+                    .step = step,
+                    .on_the_way = true,
+                    .blamed = known ? group->second.front() : -1,
+                    .label = event.operation + " of group " + event.group};
       const std::string label = "wait for the others at " + transfer.label;
       TakeWait(*event.wait, Layer::kCollectiveWait, end, std::move(transfer), label, parts);
     }
@@ -272,14 +276,10 @@ class TrackMaker {
     const std::string before = previous_ < 0 ? "begin" : ItemAt(previous_).like.name;
     const bool after_op = previous_ >= 0 && (ItemAt(previous_).category == Category::kCompute || before == "send");
     const bool in_line = parts.has_line && began >= parts.line_began && (began <= parts.line_ended || after_op);
-    gap_ = Add({in_line ? Category::kHost : Category::kUnattributed,
-                {in_line ? "host" : "other", before, -1, -1},
-                step,
-                -1,
-                -1,
-                in_line ? "host" : "not told",
-                0,
-                0});
+    gap_ = Add({.category = in_line ? Category::kHost : Category::kUnattributed,
+                .like = {.name = in_line ? "host" : "other", .context = before},
+                .step = step,
+                .label = in_line ? "host" : "not told"});
   }
   void CloseGap(const std::string& next) {
     if (gap_ >= 0) ItemAt(gap_).like.context += ">" + next;

@@ -19,8 +19,8 @@ namespace lockstep::stalls {
 
 // What is alike, so that one may be held against another: all forwards of a stage, all gaps between F and send.
 struct Likeness {
-  std::string name;     // as in Operation
-  std::string context;  // of gaps what lies before and after, of spans where in the step, of collectives the group
+  std::string name = "";     // as in Operation
+  std::string context = "";  // of gaps what lies before and after, of spans where in the step, of collectives the group
   std::int64_t stage = -1;
   std::int64_t peer = -1;  // pipeline rank of a message's sender
   auto operator<=>(const Likeness&) const = default;
@@ -28,12 +28,14 @@ struct Likeness {
 
 struct Item {  // one operation, span, gap or transfer; one or more pieces
   Category category = Category::kUnattributed;
-  Likeness like;
+  Likeness like = {};
   std::int64_t step = 0;  // 0: between steps
   std::int64_t micro_batch = -1;
-  std::int64_t peer = -1;  // rank of the world that a transfer came from
-  std::string label;       // for people: "1F2", "wait for 0F2 from rank 0"
-  double own = 0;          // seconds, of all its pieces
+  bool on_the_way = false;   // bytes, or a meeting's own time: nobody's work
+  std::int64_t peer = -1;    // rank of the world that a message came from
+  std::int64_t blamed = -1;  // rank of the world; -1: the rank itself. Of a collective the first of its group
+  std::string label = "";    // for people: "1F2", "wait for 0F2 from rank 0"
+  double own = 0;            // seconds, of all its pieces
   std::int32_t pieces = 0;
 };
 
