@@ -51,37 +51,36 @@ struct Evidence {
   Comparison straggling, imbalance;
 };
 
-// The part of `charges` that made a wait longer for this reason, scaled to `seconds`; largest first.
-std::vector<Charge> Scaled(const Charges& charges, Category reason, double seconds, const CauseTable& table) {
-  double sum = 0;
-  std::vector<Charge> scaled;
-  for (const auto& [cause, each] : charges) {
-    if (each <= 0 || table.ReasonOf(cause) != reason) continue;
-    sum += each;
-    scaled.push_back({table[cause], each});
+// By the cause's reason, of both comparisons.
+using StepCharges = std::array<Charges, kCategories>;
+
+void AddTo(Charges* sum, CauseId cause, double seconds) {
+  for (auto& [id, total] : *sum) {
+    if (id == cause) {
+      total += seconds;
+      return;
+    }
   }
-  for (Charge& charge : scaled) charge.seconds *= seconds / sum;
-  std::sort(scaled.begin(), scaled.end(), [](const Charge& a, const Charge& b) { return a.seconds > b.seconds; });
-  if (scaled.size() > kMostCharges) scaled.resize(kMostCharges);
-  return scaled;
+  sum->emplace_back(cause, seconds);
 }
 
-// How far each of a wait's reasons got of what its charges say.
-void AddWaited(const Charges& charges, const Seconds& share, const Seconds& asked, const CauseTable& table,
-               std::size_t rank, std::vector<double>* waited) {
+// The part of `charges` that makes longer, scaled to `seconds`.
+Charges Scaled(const Charges& charges, double seconds) {
+  double sum = 0;
+  for (const auto& [cause, each] : charges) sum += std::max(0.0, each);
+  Charges scaled;
   for (const auto& [cause, each] : charges) {
-    const auto reason = static_cast<std::size_t>(table.ReasonOf(cause));
-    if (each <= 0 || !(asked[reason] > 0) || table[cause].rank == static_cast<std::int64_t>(rank)) continue;
-    (*waited)[static_cast<std::size_t>(cause)] += each * share[reason] / asked[reason];
+    if (each > 0 && sum > 0) scaled.emplace_back(cause, each * seconds / sum);
   }
+  return scaled;
 }
 
 class Attributor {
  public:
   explicit Attributor(const Run& run)
       : evidence_(run),
-        straggled_(evidence_.stragglers.size(), 0.0),
-        unbalanced_(evidence_.imbalances.size(), 0.0),
+        first_of_run_(static_cast<CauseId>(evidence_.stragglers.size())),
+        waited_(evidence_.stragglers.size() + evidence_.imbalances.size(), 0.0),
         run_(run) {}
 
   Attribution Attribute() {
@@ -109,10 +108,17 @@ class Attributor {
     const Track& track = evidence_.tracks.ranks[rank];
     const auto [begin, end] = PiecesOf(rank, step);
     std::vector<WaitReasons> waits;
+    StepCharges of_step;
     for (std::size_t i = begin; i < end; ++i) {
-      if (track.pieces[i].kind == PieceKind::kWait) waits.push_back(ReasonsOf(rank, i));
+      if (track.pieces[i].kind != PieceKind::kWait) continue;
+      waits.push_back(ReasonsOf(rank, i));
+      const StepCharges charges = ChargesOf(rank, i);
+      for (std::size_t c = 0; c < kCategories; ++c) {
+        for (const auto& [cause, seconds] : charges[c]) AddTo(&of_step[c], cause, seconds);
+      }
     }
     const std::vector<Seconds> shares = Share(waits);
+    AddWaited(rank, shares, of_step);
     auto share = shares.begin();
     const std::size_t first_slice = result_.slices[rank].size();
     for (std::size_t i = begin; i < end; ++i) {
@@ -121,7 +127,7 @@ class Attributor {
         const Item& item = track.items[static_cast<std::size_t>(piece.item)];
         AddSlice(rank, {step, piece.time, item.category, item.label, {}});
       } else if (piece.kind == PieceKind::kWait) {
-        AddWait(rank, i, *share++);
+        AddWait(rank, i, *share++, of_step);
       }
     }
     RankStep sums{static_cast<std::int64_t>(rank), step, WallOf(rank, step), {}};
@@ -130,6 +136,18 @@ class Attributor {
       sums.seconds[static_cast<std::size_t>(slices[i].category)] += slices[i].time.ended - slices[i].time.began;
     }
     result_.steps.push_back(sums);
+  }
+
+  // What a rank's step waited for a reason, its causes waited for in their shares.
+  void AddWaited(std::size_t rank, const std::vector<Seconds>& shares, const StepCharges& of_step) {
+    for (std::size_t c = 0; c < kCategories; ++c) {
+      double waited = 0;
+      for (const Seconds& share : shares) waited += share[c];
+      for (const auto& [cause, seconds] : Scaled(of_step[c], waited)) {
+        if (OperationOf(cause).rank != static_cast<std::int64_t>(rank))
+          waited_[static_cast<std::size_t>(cause)] += seconds;
+      }
+    }
   }
 
   double WallOf(std::size_t rank, std::int64_t step) const {
@@ -141,16 +159,14 @@ class Attributor {
 
   WaitReasons ReasonsOf(std::size_t rank, std::size_t piece) const {
     WaitReasons wait;
-    wait.waited = evidence_.tracks.ranks[rank].pieces[piece].Seconds();
-    const protocol::Interval& ideal = evidence_.uniform.pieces[rank][piece];
-    wait.reasons[static_cast<std::size_t>(Category::kBubble)] = ideal.ended - ideal.began;
-    const auto add = [&](const Comparison& comparison, const CauseTable& table) {
-      for (const auto& [cause, seconds] : comparison.waits[rank][piece]) {
-        wait.reasons[static_cast<std::size_t>(table.ReasonOf(cause))] += seconds;
-      }
-    };
-    add(evidence_.imbalance, evidence_.imbalances);
-    add(evidence_.straggling, evidence_.stragglers);
+    const Piece& recorded = evidence_.tracks.ranks[rank].pieces[piece];
+    wait.waited = recorded.there - recorded.time.began;
+    wait.reasons[At(Category::kBubble)] =
+        std::max(0.0, evidence_.uniform.lasts[rank][piece] - evidence_.uniform.pieces[rank][piece].began);
+    const StepCharges charges = ChargesOf(rank, piece);
+    for (std::size_t c = 0; c < kCategories; ++c) {
+      for (const auto& [cause, seconds] : charges[c]) wait.reasons[c] += seconds;
+    }
     return wait;
   }
 
@@ -166,26 +182,50 @@ class Attributor {
     }
   }
 
-  void AddWait(std::size_t rank, std::size_t index, const Seconds& share) {
+  // Charges of a wait by reason; causes of the whole run are numbered after those of steps.
+  StepCharges ChargesOf(std::size_t rank, std::size_t piece) const {
+    StepCharges charges;
+    const auto add = [&](const Comparison& comparison, const CauseTable& table, CauseId first) {
+      for (const auto& [cause, seconds] : comparison.waits[rank][piece]) {
+        charges[At(table.ReasonOf(cause))].emplace_back(first + cause, seconds);
+      }
+    };
+    add(evidence_.straggling, evidence_.stragglers, 0);
+    add(evidence_.imbalance, evidence_.imbalances, first_of_run_);
+    return charges;
+  }
+
+  const Operation& OperationOf(CauseId cause) const {
+    return cause < first_of_run_ ? evidence_.stragglers[cause] : evidence_.imbalances[cause - first_of_run_];
+  }
+
+  std::vector<Charge> Named(const Charges& charges) const {
+    std::vector<Charge> named;
+    for (const auto& [cause, seconds] : charges) named.push_back({OperationOf(cause), seconds});
+    std::sort(named.begin(), named.end(), [](const Charge& a, const Charge& b) { return a.seconds > b.seconds; });
+    if (named.size() > kMostCharges) named.resize(kMostCharges);
+    return named;
+  }
+
+  void AddWait(std::size_t rank, std::size_t index, const Seconds& share, const StepCharges& of_step) {
     const Track& track = evidence_.tracks.ranks[rank];
     const Piece& piece = track.pieces[index];
-    const std::string& label = track.items[static_cast<std::size_t>(piece.item)].label;
-    const Charges &of_step = evidence_.straggling.waits[rank][index], &of_run = evidence_.imbalance.waits[rank][index];
-    Seconds asked{};  // by reason: what made the wait longer
-    for (const auto& [cause, each] : of_step) asked[At(evidence_.stragglers.ReasonOf(cause))] += std::max(0.0, each);
-    for (const auto& [cause, each] : of_run) asked[At(evidence_.imbalances.ReasonOf(cause))] += std::max(0.0, each);
-    AddWaited(of_step, share, asked, evidence_.stragglers, rank, &straggled_);
-    AddWaited(of_run, share, asked, evidence_.imbalances, rank, &unbalanced_);
+    if (piece.label < 0) return;  // nothing was waited
+    const std::string& label = track.items[static_cast<std::size_t>(piece.label)].label;
+    const StepCharges charges = ChargesOf(rank, index);
     double at = piece.time.began;
     for (const Category category : AllCategories()) {
       if (category == Category::kBubble || !(share[At(category)] > 0)) continue;
-      const double seconds = std::min(share[At(category)], piece.time.ended - at);
-      std::vector<Charge> charges = Scaled(of_step, category, seconds, evidence_.stragglers);
-      if (charges.empty()) charges = Scaled(of_run, category, seconds, evidence_.imbalances);
-      AddSlice(rank, {piece.step, {at, at + seconds}, category, label, std::move(charges)});
+      const double seconds = std::min(share[At(category)], piece.there - at);
+      Charges own = Scaled(charges[At(category)], seconds);
+      if (own.empty()) own = Scaled(of_step[At(category)], seconds);
+      AddSlice(rank, {piece.step, {at, at + seconds}, category, label, Named(own)});
       at += seconds;
     }
-    AddSlice(rank, {piece.step, {at, piece.time.ended}, Category::kBubble, label, {}});
+    AddSlice(rank, {piece.step, {at, piece.there}, Category::kBubble, label, {}});
+    if (piece.item < 0) return;
+    const Item& transfer = track.items[static_cast<std::size_t>(piece.item)];
+    AddSlice(rank, {piece.step, {piece.there, piece.time.ended}, transfer.category, transfer.label, {}});
   }
 
   static std::size_t At(Category category) { return static_cast<std::size_t>(category); }
@@ -195,16 +235,17 @@ class Attributor {
     for (const RankStep& each : result_.steps) walls.push_back(each.wall);
     const double least = kLeastExcess * LowerMedian(walls);
     const Worlds& worlds = evidence_.worlds;
+    const auto middle = waited_.begin() + first_of_run_;
     result_.causes = evidence_.stragglers.Causes(evidence_.tracks, worlds.median, worlds.actual, evidence_.straggling,
-                                                 straggled_, least);
-    for (const Cause& cause : evidence_.imbalances.Causes(evidence_.tracks, worlds.uniform, worlds.median,
-                                                          evidence_.imbalance, unbalanced_, least)) {
-      result_.causes.push_back(cause);
-    }
+                                                 {waited_.begin(), middle}, least);
+    const std::vector<Cause> of_run = evidence_.imbalances.Causes(evidence_.tracks, worlds.uniform, worlds.median,
+                                                                  evidence_.imbalance, {middle, waited_.end()}, least);
+    result_.causes.insert(result_.causes.end(), of_run.begin(), of_run.end());
   }
 
   Evidence evidence_;
-  std::vector<double> straggled_, unbalanced_;  // [cause] seconds that others waited
+  const CauseId first_of_run_;
+  std::vector<double> waited_;  // [cause] seconds that other ranks waited
   const Run& run_;
   Attribution result_;
 };

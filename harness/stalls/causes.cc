@@ -21,7 +21,7 @@ CauseTable::CauseTable(const Tracks& tracks, Scope scope) : scope_(scope) {
     const Track& track = tracks.ranks[rank];
     std::vector<CauseId>& pieces = pieces_.emplace_back(track.pieces.size(), CauseId{-1});
     for (std::size_t i = 0; i < pieces.size(); ++i) {
-      if (track.pieces[i].kind != PieceKind::kWork) continue;
+      if (track.pieces[i].item < 0) continue;
       const Item& item = track.items[static_cast<std::size_t>(track.pieces[i].item)];
       const Operation operation{item.blamed >= 0 ? item.blamed : static_cast<std::int64_t>(rank),
                                 scope == Scope::kOfStep ? item.step : -1, item.like.name, item.like.stage, item.peer};

@@ -1,4 +1,4 @@
-// How long each piece of work takes in the three worlds that attribution compares.
+// How long each piece of work, and each message on its way, takes in the three worlds that attribution compares.
 //
 //   actual   as recorded
 //   median   what is usual for the rank's stage: the median over steps and micro-batches. Of the ranks that do the same
@@ -16,7 +16,7 @@
 
 namespace lockstep::stalls {
 
-using PieceSeconds = std::vector<std::vector<double>>;  // [rank][piece]; 0 for waits and posts
+using PieceSeconds = std::vector<std::vector<double>>;  // [rank][piece]; of waits their transit, 0 for posts
 
 struct Worlds {
   PieceSeconds uniform, median, actual;

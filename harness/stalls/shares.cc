@@ -5,7 +5,7 @@
 namespace lockstep::stalls {
 namespace {
 
-constexpr int kRounds = 20;  // of fitting rows and columns to their sums; where nothing is negative one is exact
+constexpr int kRounds = 8;  // of fitting rows and columns to their sums; where nothing is negative one is exact
 constexpr auto kBubbleAt = static_cast<std::size_t>(Category::kBubble);
 
 double Positive(double value) { return std::max(0.0, value); }
@@ -53,6 +53,30 @@ void FitRows(const std::vector<WaitReasons>& waits, std::vector<Seconds>* shares
   }
 }
 
+// What fitting left over goes wherever there is room for it: then rows and columns are exact.
+void FillUp(const Seconds& totals, const std::vector<WaitReasons>& waits, std::vector<Seconds>* shares) {
+  Seconds missing = totals;
+  for (std::size_t c = 0; c < kCategories; ++c) {
+    double sum = 0;
+    for (const Seconds& share : *shares) sum += share[c];
+    const double scale = sum > totals[c] ? totals[c] / sum : 1;
+    for (Seconds& share : *shares) share[c] *= scale;
+    missing[c] = Positive(totals[c] - sum * scale);
+  }
+  for (std::size_t i = 0; i < waits.size(); ++i) {
+    Seconds& share = (*shares)[i];
+    double room = waits[i].waited;
+    for (const double seconds : share) room -= seconds;
+    for (std::size_t c = 0; c < kCategories; ++c) {
+      const double moved = std::clamp(room, 0.0, missing[c]);
+      share[c] += moved;
+      missing[c] -= moved;
+      room -= moved;
+    }
+  }
+  FitRows(waits, shares);  // rounding
+}
+
 }  // namespace
 
 std::vector<Seconds> Share(const std::vector<WaitReasons>& waits) {
@@ -66,6 +90,7 @@ std::vector<Seconds> Share(const std::vector<WaitReasons>& waits) {
     FitColumns(totals, &shares);
     FitRows(waits, &shares);
   }
+  FillUp(totals, waits, &shares);
   return shares;
 }
 
