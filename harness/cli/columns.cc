@@ -6,7 +6,7 @@
 
 namespace lockstep::cli {
 
-std::string Aligned(const Rows& rows) {
+std::string Aligned(const Rows& rows, std::size_t left) {
   std::vector<std::size_t> widths;
   for (const auto& row : rows) {
     widths.resize(std::max(widths.size(), row.size()));
@@ -14,7 +14,10 @@ std::string Aligned(const Rows& rows) {
   }
   std::string text;
   for (const auto& row : rows) {
-    for (std::size_t i = 0; i < row.size(); ++i) text += fmt::format("{:>{}}", row[i], widths[i] + (i > 0 ? 3 : 2));
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      text += i > 0 ? "   " : "  ";
+      text += i < left ? fmt::format("{:<{}}", row[i], widths[i]) : fmt::format("{:>{}}", row[i], widths[i]);
+    }
     text += "\n";
   }
   return text;

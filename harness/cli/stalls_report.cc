@@ -93,77 +93,76 @@ std::string StepTable(const StallsReport& report, bool every_step) {
   return Aligned(rows) + note;
 }
 
-// The same operation in several steps is one line.
+// The same operation in several steps is one line, where it took about as much longer in each.
 struct CauseLine {
-  Operation operation;
-  Category category = Category::kStraggler;
+  Cause first;  // the slowest
   std::vector<std::int64_t> steps;
   double excess = 0, cost = 0, waited = 0;
-  std::int64_t micro_batch = -1;
 };
 
-std::vector<CauseLine> CauseLines(const StallsReport& report, std::int64_t first) {
-  std::map<std::pair<int, Operation>, CauseLine> lines;
-  for (const Cause& cause : report.attribution.causes) {
-    const bool straggler = cause.category == Category::kStraggler;
-    if (straggler && cause.operation.step < first) continue;
-    Operation same = cause.operation;
-    same.step = -1;
-    CauseLine& line = lines[{straggler ? 0 : 1, same}];
-    line.operation = same;
-    line.category = cause.category;
-    line.excess += cause.excess;
-    line.cost += cause.step_cost;
-    line.waited += cause.others_waited;
-    if (straggler) line.steps.push_back(cause.operation.step);
-    line.micro_batch = line.steps.size() == 1 ? cause.micro_batch : -1;
-  }
-  std::vector<CauseLine> sorted;
-  for (auto& [key, line] : lines) {
-    std::sort(line.steps.begin(), line.steps.end());
-    sorted.push_back(std::move(line));
-  }
-  std::stable_sort(sorted.begin(), sorted.end(), [](const CauseLine& a, const CauseLine& b) {
-    return std::max(a.cost, a.waited) > std::max(b.cost, b.waited);
-  });
-  return sorted;
+void Add(const Cause& cause, std::vector<CauseLine>* lines) {
+  const auto alike = [&](const CauseLine& line) {
+    Operation operation = line.first.operation;
+    operation.step = cause.operation.step;
+    return line.first.usual == cause.usual && operation == cause.operation && cause.excess * 2 >= line.first.excess;
+  };
+  auto line = std::find_if(lines->begin(), lines->end(), alike);
+  if (line == lines->end()) line = lines->insert(lines->end(), {cause, {}, 0, 0, 0});
+  line->steps.push_back(cause.operation.step);
+  line->excess += cause.excess;
+  line->cost += cause.step_cost;
+  line->waited += cause.others_waited;
 }
 
-std::string OperationText(const CauseLine& line) {
-  const Operation& operation = line.operation;
-  std::string text = fmt::format("rank {}: {}", operation.rank, operation.name);
-  if (operation.peer >= 0) text += fmt::format(" from rank {}", operation.peer);
-  if (operation.stage >= 0) text += fmt::format(" of stage {}", operation.stage);
-  if (line.micro_batch >= 0) text += fmt::format(", micro-batch {}", line.micro_batch);
-  return text;
+// `steps`: that count. What is usual is told a step, and weighs as much as it did in all of them.
+std::vector<CauseLine> CauseLines(const StallsReport& report, std::int64_t first, double steps, double least) {
+  std::vector<Cause> causes = report.attribution.causes;
+  std::erase_if(causes, [&](const Cause& cause) { return !cause.usual && cause.operation.step < first; });
+  std::stable_sort(causes.begin(), causes.end(), [](const Cause& a, const Cause& b) { return a.excess > b.excess; });
+  std::vector<CauseLine> lines;
+  for (const Cause& cause : causes) Add(cause, &lines);
+  const auto weight = [&](const CauseLine& line) {
+    return std::max(line.cost, line.waited) * (line.first.usual ? steps : 1);
+  };
+  std::erase_if(lines, [&](const CauseLine& line) { return weight(line) < least; });
+  std::stable_sort(lines.begin(), lines.end(),
+                   [&](const CauseLine& a, const CauseLine& b) { return weight(a) > weight(b); });
+  return lines;
 }
 
-std::string StepsText(const std::vector<std::int64_t>& steps) {
+std::string StepsText(std::vector<std::int64_t> steps) {
+  std::sort(steps.begin(), steps.end());
   if (steps.size() == 1) return fmt::format("step {}", steps[0]);
   if (steps.size() <= kMostSteps) return fmt::format("steps {}", fmt::join(steps, ", "));
   return fmt::format("{} steps", steps.size());
 }
 
-std::string CausesText(const StallsReport& report, std::int64_t first, double counted) {
-  std::string text;
-  std::size_t told = 0, more = 0;
-  for (const CauseLine& line : CauseLines(report, first)) {
-    const bool a_step = line.category == Category::kImbalance;
-    const double steps = a_step ? static_cast<double>(report.run.last_step - first + 1) : 1;
-    if (std::max(line.cost, line.waited) * steps < kWorthTelling * counted) continue;
-    if (++told > kMostCauses) {
-      ++more;
-      continue;
-    }
-    const std::string each = a_step ? " ms a step" : " ms";
-    text +=
-        fmt::format("  {}{}: {} {}{}; others waited {}{}; {} lost {}{}\n", OperationText(line),
-                    a_step ? "" : " in " + StepsText(line.steps),
-                    a_step ? "longer than other stages by" : "longer than usual by", Milliseconds(line.excess), each,
-                    Milliseconds(line.waited), each, a_step ? "the step" : "the run", Milliseconds(line.cost), each);
+std::string CauseText(const CauseLine& line) {
+  const Operation& operation = line.first.operation;
+  std::string text = fmt::format("rank {}: {}", operation.rank, operation.name);
+  if (operation.peer >= 0) text += fmt::format(" from rank {}", operation.peer);
+  if (operation.stage >= 0) text += fmt::format(" of stage {}", operation.stage);
+  if (line.first.usual) return text + ", every step";
+  if (line.steps.size() == 1 && line.first.micro_batch >= 0) {
+    text += fmt::format(", micro-batch {}", line.first.micro_batch);
   }
-  if (told == 0) return "  nothing stands out\n";
-  if (more > 0) text += fmt::format("  {} more; --json has all\n", more);
+  return text + ", " + StepsText(line.steps);
+}
+
+// `counted`: seconds of all counted steps, `steps` of them.
+std::string CausesText(const StallsReport& report, std::int64_t first, double counted) {
+  const double steps = static_cast<double>(report.run.last_step - first + 1);
+  const std::vector<CauseLine> lines = CauseLines(report, first, steps, kWorthTelling * counted);
+  if (lines.empty()) return "what was to blame: nothing stands out\n";
+  Rows rows{{"what was to blame, ms", "longer by", "others waited", "steps lost"}};
+  for (const CauseLine& line : lines) {
+    if (rows.size() > kMostCauses) break;
+    const std::string each = line.first.usual ? " each" : "";
+    rows.push_back({CauseText(line), Milliseconds(line.excess) + each, Milliseconds(line.waited) + each,
+                    Milliseconds(line.cost) + each});
+  }
+  std::string text = Aligned(rows, 1).substr(2);
+  if (lines.size() > kMostCauses) text += fmt::format("  {} more; --json has all\n", lines.size() - kMostCauses);
   return text;
 }
 
@@ -250,7 +249,7 @@ std::string StallsText(const StallsReport& report, bool every_step) {
   text += MeanTable(report, first);
   text += BubbleText(report, totals);
   text += fmt::format("unattributed: {:.2f}% of the time\n", 100 * totals.unattributed / totals.wall);
-  text += "\nwhat was to blame\n" + CausesText(report, first, totals.wall / static_cast<double>(run.ranks.size()));
+  text += "\n" + CausesText(report, first, totals.wall / static_cast<double>(run.ranks.size()));
   const std::string advice = AdviceText(report, totals.step);
   if (!advice.empty()) text += "\nwhat would help, by simulation\n" + advice;
   text += "\neach step\n" + StepTable(report, every_step);
@@ -290,6 +289,7 @@ nlohmann::json StallsJson(const StallsReport& report) {
   for (const Cause& cause : report.attribution.causes) {
     nlohmann::json row = OperationJson(cause.operation);
     row["category"] = std::string(stalls::NameOf(cause.category));
+    row["usual"] = cause.usual;
     if (cause.micro_batch >= 0) row["micro_batch"] = cause.micro_batch;
     row["excess_seconds"] = cause.excess;
     row["step_cost_seconds"] = cause.step_cost;

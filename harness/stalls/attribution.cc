@@ -51,22 +51,27 @@ struct Evidence {
   Comparison straggling, imbalance;
 };
 
-// The part of `charges` that made a wait longer, scaled to `seconds`; largest first.
-std::vector<Charge> Scaled(const Charges& charges, double seconds, const CauseTable& table,
-                           std::vector<double>* others_waited, std::size_t rank) {
-  double sum = 0;
-  for (const auto& [cause, each] : charges) sum += std::max(0.0, each);
-  std::vector<Charge> scaled;
-  if (!(sum > 0) || !(seconds > 0)) return scaled;
-  for (const auto& [cause, each] : charges) {
-    if (each <= 0) continue;
-    scaled.push_back({table[cause], each * seconds / sum});
-    if (table[cause].rank != static_cast<std::int64_t>(rank)) {
-      (*others_waited)[static_cast<std::size_t>(cause)] += each * seconds / sum;
+// By the cause's reason, of both comparisons.
+using StepCharges = std::array<Charges, kCategories>;
+
+void AddTo(Charges* sum, CauseId cause, double seconds) {
+  for (auto& [id, total] : *sum) {
+    if (id == cause) {
+      total += seconds;
+      return;
     }
   }
-  std::sort(scaled.begin(), scaled.end(), [](const Charge& a, const Charge& b) { return a.seconds > b.seconds; });
-  if (scaled.size() > kMostCharges) scaled.resize(kMostCharges);
+  sum->emplace_back(cause, seconds);
+}
+
+// The part of `charges` that makes longer, scaled to `seconds`.
+Charges Scaled(const Charges& charges, double seconds) {
+  double sum = 0;
+  for (const auto& [cause, each] : charges) sum += std::max(0.0, each);
+  Charges scaled;
+  for (const auto& [cause, each] : charges) {
+    if (each > 0 && sum > 0) scaled.emplace_back(cause, each * seconds / sum);
+  }
   return scaled;
 }
 
@@ -74,8 +79,8 @@ class Attributor {
  public:
   explicit Attributor(const Run& run)
       : evidence_(run),
-        straggled_(evidence_.stragglers.size(), 0.0),
-        unbalanced_(evidence_.imbalances.size(), 0.0),
+        first_of_run_(static_cast<CauseId>(evidence_.stragglers.size())),
+        waited_(evidence_.stragglers.size() + evidence_.imbalances.size(), 0.0),
         run_(run) {}
 
   Attribution Attribute() {
@@ -102,11 +107,18 @@ class Attributor {
   void TakeStep(std::size_t rank, std::int64_t step) {
     const Track& track = evidence_.tracks.ranks[rank];
     const auto [begin, end] = PiecesOf(rank, step);
-    std::vector<WaitLengths> lengths;
+    std::vector<WaitReasons> waits;
+    StepCharges of_step;
     for (std::size_t i = begin; i < end; ++i) {
-      if (track.pieces[i].kind == PieceKind::kWait) lengths.push_back(LengthsOf(rank, i));
+      if (track.pieces[i].kind != PieceKind::kWait) continue;
+      waits.push_back(ReasonsOf(rank, i));
+      const StepCharges charges = ChargesOf(rank, i);
+      for (std::size_t c = 0; c < kCategories; ++c) {
+        for (const auto& [cause, seconds] : charges[c]) AddTo(&of_step[c], cause, seconds);
+      }
     }
-    const std::vector<WaitShares> shares = Share(lengths);
+    const std::vector<Seconds> shares = Share(waits);
+    AddWaited(rank, shares, of_step);
     auto share = shares.begin();
     const std::size_t first_slice = result_.slices[rank].size();
     for (std::size_t i = begin; i < end; ++i) {
@@ -115,7 +127,7 @@ class Attributor {
         const Item& item = track.items[static_cast<std::size_t>(piece.item)];
         AddSlice(rank, {step, piece.time, item.category, item.label, {}});
       } else if (piece.kind == PieceKind::kWait) {
-        AddWait(rank, i, *share++);
+        AddWait(rank, i, *share++, of_step);
       }
     }
     RankStep sums{static_cast<std::int64_t>(rank), step, WallOf(rank, step), {}};
@@ -126,6 +138,18 @@ class Attributor {
     result_.steps.push_back(sums);
   }
 
+  // What a rank's step waited for a reason, its causes waited for in their shares.
+  void AddWaited(std::size_t rank, const std::vector<Seconds>& shares, const StepCharges& of_step) {
+    for (std::size_t c = 0; c < kCategories; ++c) {
+      double waited = 0;
+      for (const Seconds& share : shares) waited += share[c];
+      for (const auto& [cause, seconds] : Scaled(of_step[c], waited)) {
+        if (OperationOf(cause).rank != static_cast<std::int64_t>(rank))
+          waited_[static_cast<std::size_t>(cause)] += seconds;
+      }
+    }
+  }
+
   double WallOf(std::size_t rank, std::int64_t step) const {
     for (const auto& each : run_.ranks[rank].steps) {
       if (each.step == step) return each.time.ended - each.time.began;
@@ -133,12 +157,17 @@ class Attributor {
     return 0;
   }
 
-  WaitLengths LengthsOf(std::size_t rank, std::size_t piece) const {
-    const auto length = [&](const Moments& moments) {
-      const protocol::Interval& time = moments.pieces[rank][piece];
-      return time.ended - time.began;
-    };
-    return {length(evidence_.uniform), length(evidence_.median), evidence_.tracks.ranks[rank].pieces[piece].Seconds()};
+  WaitReasons ReasonsOf(std::size_t rank, std::size_t piece) const {
+    WaitReasons wait;
+    const Piece& recorded = evidence_.tracks.ranks[rank].pieces[piece];
+    wait.waited = recorded.there - recorded.time.began;
+    wait.reasons[At(Category::kBubble)] =
+        std::max(0.0, evidence_.uniform.lasts[rank][piece] - evidence_.uniform.pieces[rank][piece].began);
+    const StepCharges charges = ChargesOf(rank, piece);
+    for (std::size_t c = 0; c < kCategories; ++c) {
+      for (const auto& [cause, seconds] : charges[c]) wait.reasons[c] += seconds;
+    }
+    return wait;
   }
 
   void AddSlice(std::size_t rank, Slice slice) {
@@ -153,37 +182,70 @@ class Attributor {
     }
   }
 
-  void AddWait(std::size_t rank, std::size_t index, const WaitShares& shares) {
+  // Charges of a wait by reason; causes of the whole run are numbered after those of steps.
+  StepCharges ChargesOf(std::size_t rank, std::size_t piece) const {
+    StepCharges charges;
+    const auto add = [&](const Comparison& comparison, const CauseTable& table, CauseId first) {
+      for (const auto& [cause, seconds] : comparison.waits[rank][piece]) {
+        charges[At(table.ReasonOf(cause))].emplace_back(first + cause, seconds);
+      }
+    };
+    add(evidence_.straggling, evidence_.stragglers, 0);
+    add(evidence_.imbalance, evidence_.imbalances, first_of_run_);
+    return charges;
+  }
+
+  const Operation& OperationOf(CauseId cause) const {
+    return cause < first_of_run_ ? evidence_.stragglers[cause] : evidence_.imbalances[cause - first_of_run_];
+  }
+
+  std::vector<Charge> Named(const Charges& charges) const {
+    std::vector<Charge> named;
+    for (const auto& [cause, seconds] : charges) named.push_back({OperationOf(cause), seconds});
+    std::sort(named.begin(), named.end(), [](const Charge& a, const Charge& b) { return a.seconds > b.seconds; });
+    if (named.size() > kMostCharges) named.resize(kMostCharges);
+    return named;
+  }
+
+  void AddWait(std::size_t rank, std::size_t index, const Seconds& share, const StepCharges& of_step) {
     const Track& track = evidence_.tracks.ranks[rank];
     const Piece& piece = track.pieces[index];
-    const std::string& label = track.items[static_cast<std::size_t>(piece.item)].label;
+    if (piece.label < 0) return;  // nothing was waited
+    const std::string& label = track.items[static_cast<std::size_t>(piece.label)].label;
+    const StepCharges charges = ChargesOf(rank, index);
     double at = piece.time.began;
-    const auto add = [&](Category category, double seconds, std::vector<Charge> charges) {
-      AddSlice(rank, {piece.step, {at, at + seconds}, category, label, std::move(charges)});
+    for (const Category category : AllCategories()) {
+      if (category == Category::kBubble || !(share[At(category)] > 0)) continue;
+      const double seconds = std::min(share[At(category)], piece.there - at);
+      Charges own = Scaled(charges[At(category)], seconds);
+      if (own.empty()) own = Scaled(of_step[At(category)], seconds);
+      AddSlice(rank, {piece.step, {at, at + seconds}, category, label, Named(own)});
       at += seconds;
-    };
-    add(Category::kStraggler, shares.straggler,
-        Scaled(evidence_.straggling.waits[rank][index], shares.straggler, evidence_.stragglers, &straggled_, rank));
-    add(Category::kImbalance, shares.imbalance,
-        Scaled(evidence_.imbalance.waits[rank][index], shares.imbalance, evidence_.imbalances, &unbalanced_, rank));
-    add(Category::kBubble, piece.time.ended - at, {});
+    }
+    AddSlice(rank, {piece.step, {at, piece.there}, Category::kBubble, label, {}});
+    if (piece.item < 0) return;
+    const Item& transfer = track.items[static_cast<std::size_t>(piece.item)];
+    AddSlice(rank, {piece.step, {piece.there, piece.time.ended}, transfer.category, transfer.label, {}});
   }
+
+  static std::size_t At(Category category) { return static_cast<std::size_t>(category); }
 
   void TakeCauses() {
     std::vector<double> walls;
     for (const RankStep& each : result_.steps) walls.push_back(each.wall);
     const double least = kLeastExcess * LowerMedian(walls);
     const Worlds& worlds = evidence_.worlds;
+    const auto middle = waited_.begin() + first_of_run_;
     result_.causes = evidence_.stragglers.Causes(evidence_.tracks, worlds.median, worlds.actual, evidence_.straggling,
-                                                 straggled_, least);
-    for (const Cause& cause : evidence_.imbalances.Causes(evidence_.tracks, worlds.uniform, worlds.median,
-                                                          evidence_.imbalance, unbalanced_, least)) {
-      result_.causes.push_back(cause);
-    }
+                                                 {waited_.begin(), middle}, least);
+    const std::vector<Cause> of_run = evidence_.imbalances.Causes(evidence_.tracks, worlds.uniform, worlds.median,
+                                                                  evidence_.imbalance, {middle, waited_.end()}, least);
+    result_.causes.insert(result_.causes.end(), of_run.begin(), of_run.end());
   }
 
   Evidence evidence_;
-  std::vector<double> straggled_, unbalanced_;  // [cause] seconds that others waited
+  const CauseId first_of_run_;
+  std::vector<double> waited_;  // [cause] seconds that other ranks waited
   const Run& run_;
   Attribution result_;
 };

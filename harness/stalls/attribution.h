@@ -2,10 +2,11 @@
 // caused them.
 //
 // A receive's wait splits at its peer's post, a collective's at its last arrival: until then it is the others'
-// lateness, then transfer. The lateness is split by replaying the run three times (replay.h): with the same duration
-// for an operation on every stage (the schedule's bubble), with each stage's median (imbalance is the difference), and
-// as it was (straggler is the difference). Slices of a rank cover its steps without gap or overlap, so that categories
-// sum to wall time by construction.
+// lateness, then transfer. The lateness is split by replaying the run three times (replay.h): operations alone, with
+// the same duration on every stage (the schedule's bubble); with each stage's medians and all else that it usually does
+// (the difference is imbalance, or transfer, data, host, optimizer where those held the others up); and as it was (the
+// difference is straggler, or transfer where bytes were late). Slices of a rank cover its steps without gap or overlap,
+// so that categories sum to wall time by construction.
 #pragma once
 
 #include <array>
@@ -51,14 +52,14 @@ struct Charge {
   double seconds = 0;
 };
 
-// A piece of a rank's time. Waits for others come as one slice a category, in the order straggler, imbalance, bubble,
-// transfer; their lengths are exact, their places within the wait are not.
+// A piece of a rank's time. A wait for others comes as one slice a category, the bubble last; their lengths are exact,
+// their places within the wait are not.
 struct Slice {
   std::int64_t step = 0;
   protocol::Interval time;
   Category category = Category::kUnattributed;
   std::string name;             // "1F2", "send", "wait for 0F2 from rank 0", "all_reduce of data"
-  std::vector<Charge> charges;  // of imbalance and straggler, largest first; at most a few
+  std::vector<Charge> charges;  // of waits but the bubble: largest first; at most a few
 };
 
 struct RankStep {
@@ -70,7 +71,8 @@ struct RankStep {
 // An operation that took longer than its like, and what that did.
 struct Cause {
   Operation operation;
-  Category category = Category::kStraggler;  // or kImbalance
+  Category category = Category::kStraggler;  // of the waits that it causes
+  bool usual = false;                        // in every step: longer than its like on other stages, or at all
   std::int64_t micro_batch = -1;             // of the slowest, where it has one
   double excess = 0;                         // seconds that it took longer, a step
   double step_cost = 0;                      // seconds by which it made its step end later
@@ -87,7 +89,7 @@ struct UsualDuration {
 struct Attribution {
   std::vector<std::vector<Slice>> slices;  // by rank, in time
   std::vector<RankStep> steps;             // by rank, then step
-  std::vector<Cause> causes;               // stragglers, then imbalance; of each the costliest first
+  std::vector<Cause> causes;               // of steps, then of the whole run; of each the costliest first
   std::vector<UsualDuration> usual;        // by name and stage
   std::size_t untangled = 0;               // waits that waited for themselves: recorded wrongly, and left out
 };

@@ -4,6 +4,16 @@
 #include <map>
 
 namespace lockstep::stalls {
+namespace {
+
+// Work that took longer than usual makes a straggler of its rank; what is always so is called what it is.
+Category ReasonFor(const Item& item, Scope scope) {
+  if (item.on_the_way) return item.category;
+  if (scope == Scope::kOfStep) return Category::kStraggler;
+  return item.category == Category::kCompute ? Category::kImbalance : item.category;
+}
+
+}  // namespace
 
 CauseTable::CauseTable(const Tracks& tracks, Scope scope) : scope_(scope) {
   std::map<Operation, CauseId> ids;
@@ -11,11 +21,13 @@ CauseTable::CauseTable(const Tracks& tracks, Scope scope) : scope_(scope) {
     const Track& track = tracks.ranks[rank];
     std::vector<CauseId>& pieces = pieces_.emplace_back(track.pieces.size(), CauseId{-1});
     for (std::size_t i = 0; i < pieces.size(); ++i) {
-      if (track.pieces[i].kind != PieceKind::kWork) continue;
+      if (track.pieces[i].item < 0) continue;
       const Item& item = track.items[static_cast<std::size_t>(track.pieces[i].item)];
-      const Operation operation{static_cast<std::int64_t>(rank), scope == Scope::kOfStep ? item.step : -1,
-                                item.like.name, item.like.stage, item.peer};
-      pieces[i] = ids.emplace(operation, static_cast<CauseId>(ids.size())).first->second;
+      const Operation operation{item.blamed >= 0 ? item.blamed : static_cast<std::int64_t>(rank),
+                                scope == Scope::kOfStep ? item.step : -1, item.like.name, item.like.stage, item.peer};
+      const auto [entry, fresh] = ids.emplace(operation, static_cast<CauseId>(ids.size()));
+      if (fresh) reasons_.push_back(ReasonFor(item, scope));
+      pieces[i] = entry->second;
     }
   }
   operations_.resize(ids.size());
@@ -49,7 +61,8 @@ std::vector<Cause> CauseTable::Causes(const Tracks& tracks, const PieceSeconds& 
   for (std::size_t i = 0; i < causes.size(); ++i) {
     Cause& cause = causes[i];
     cause.operation = operations_[i];
-    cause.category = scope_ == Scope::kOfStep ? Category::kStraggler : Category::kImbalance;
+    cause.category = reasons_[i];
+    cause.usual = scope_ == Scope::kOfRun;
     cause.excess /= steps;
     cause.step_cost = std::max(0.0, comparison.cost[i]) / steps;
     cause.others_waited = others_waited[i] / steps;

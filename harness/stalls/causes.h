@@ -18,6 +18,9 @@ class CauseTable {
   std::size_t size() const { return operations_.size(); }
   const Operation& operator[](CauseId id) const { return operations_[static_cast<std::size_t>(id)]; }
 
+  // The category of a wait for this cause.
+  Category ReasonOf(CauseId id) const { return reasons_[static_cast<std::size_t>(id)]; }
+
   // What each of them took longer in `second` than in `first`, cost, and made others wait; most costly first. Of a
   // whole run as averages a step. Less than `least` seconds are left out.
   std::vector<Cause> Causes(const Tracks& tracks, const PieceSeconds& first, const PieceSeconds& second,
@@ -26,6 +29,7 @@ class CauseTable {
  private:
   Scope scope_;
   std::vector<Operation> operations_;
+  std::vector<Category> reasons_;
   std::vector<std::vector<CauseId>> pieces_;
 };
 

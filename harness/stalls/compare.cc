@@ -98,22 +98,38 @@ class Comparer {
     }
   }
 
+  // A moment in both worlds.
+  struct Point {
+    double first = 0, second = 0;
+    Lateness late;
+  };
+
+  // The later of two. The share of the way from the first world to the second on which `b` is it counts for it.
+  static Point Later(const Point& a, const Point& b) {
+    const double first = b.first - a.first, second = b.second - a.second;
+    if (first <= 0 && second <= 0) return a;
+    if (first >= 0 && second >= 0) return b;
+    const double share = first < 0 ? second / (second - first) : first / (first - second);
+    return {std::max(a.first, b.first), std::max(a.second, b.second), Lateness::Sum(1 - share, a.late, share, b.late)};
+  }
+
   void Join(std::size_t rank, std::size_t index, const Piece& piece) {
-    double in_first = first_.moments.pieces[rank][index].began, in_second = second_.moments.pieces[rank][index].began;
-    const Lateness arrival = late_[rank];
-    for (const std::int32_t post : piece.awaits) {
-      const double ahead_in_first = first_.moments.posts[Cast(post)] - piece.lead - in_first;
-      const double ahead_in_second = second_.moments.posts[Cast(post)] - piece.lead - in_second;
-      if (ahead_in_first <= 0 && ahead_in_second <= 0) continue;
-      // The share of the way from the first world to the second on which the post is the later one.
-      double share = 1;
-      if (ahead_in_first < 0) share = ahead_in_second / (ahead_in_second - ahead_in_first);
-      if (ahead_in_second < 0) share = ahead_in_first / (ahead_in_first - ahead_in_second);
-      late_[rank] = Lateness::Sum(1 - share, late_[rank], share, at_post_[Cast(post)]);
-      in_first += std::max(0.0, ahead_in_first);
-      in_second += std::max(0.0, ahead_in_second);
+    if (piece.awaits.empty()) return;  // untangled
+    const Point arrival{first_.moments.pieces[rank][index].began, second_.moments.pieces[rank][index].began,
+                        late_[rank]};
+    const auto at = [&](std::int32_t post) {
+      return Point{first_.moments.posts[Cast(post)] - piece.lead, second_.moments.posts[Cast(post)] - piece.lead,
+                   at_post_[Cast(post)]};
+    };
+    Point last = at(piece.awaits[0]);
+    for (std::size_t i = 1; i < piece.awaits.size(); ++i) last = Later(last, at(piece.awaits[i]));
+    result_.waits[rank][index] = Lateness::Sum(1, Later(arrival, last).late, -1, arrival.late).charges();
+    last.first += first_.seconds[rank][index];
+    last.second += second_.seconds[rank][index];
+    if (piece.item >= 0) {
+      last.late.Add(causes_[rank][index], second_.seconds[rank][index] - first_.seconds[rank][index]);
     }
-    result_.waits[rank][index] = Lateness::Sum(1, late_[rank], -1, arrival).charges();
+    late_[rank] = Later(arrival, last).late;
   }
 
   // What all ranks have in common no longer makes one wait for another: it has cost the run that much.

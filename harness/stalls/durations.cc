@@ -29,7 +29,10 @@ class Usual {
     samples_.clear();
   }
   // Seconds, and how many samples a rank had.
-  std::pair<double, std::size_t> Of(std::int64_t column, const Key& key) const { return usual_.at({column, key}); }
+  std::pair<double, std::size_t> Of(std::int64_t column, const Key& key) const {
+    const auto found = usual_.find({column, key});
+    return found == usual_.end() ? std::pair<double, std::size_t>{0, 0} : found->second;
+  }
   const auto& all() const { return usual_; }
 
  private:
@@ -64,13 +67,19 @@ class WorldMaker {
       }
       for (std::size_t i = 0; i < track.pieces.size(); ++i) {
         const Piece& piece = track.pieces[i];
-        if (piece.kind != PieceKind::kWork) continue;
+        if (piece.item < 0) continue;
         const Item& item = track.items[static_cast<std::size_t>(piece.item)];
         const double usual = items_.Of(Column(rank), item.like).first;
+        if (piece.kind == PieceKind::kWait) {
+          worlds.actual[rank][i] = piece.transit_known ? piece.transit : std::min(usual, piece.transit);
+          worlds.median[rank][i] = usual;
+          continue;
+        }
         const double median = MedianOf(rank, piece, item, usual);
-        const double uniform = uniform_.at(AnyStage(item.like));
         worlds.actual[rank][i] = piece.Seconds();
         worlds.median[rank][i] = median;
+        if (item.category != Category::kCompute) continue;
+        const double uniform = uniform_.at(AnyStage(item.like));
         worlds.uniform[rank][i] = usual > 0 ? median * uniform / usual : uniform / item.pieces;
       }
     }
@@ -92,13 +101,17 @@ class WorldMaker {
     for (const Piece& piece : track.pieces) {
       if (piece.kind != PieceKind::kWork) continue;
       const Item& item = track.items[static_cast<std::size_t>(piece.item)];
+      if (item.category != Category::kCompute) continue;
       pieces_.Add(Column(rank), rank, {item.like, piece.ordinal, item.pieces}, piece.Seconds());
     }
   }
 
+  // Operations alone post on their way at the same places each time.
   double MedianOf(std::size_t rank, const Piece& piece, const Item& item, double usual) const {
-    const auto [median, samples] = pieces_.Of(Column(rank), {item.like, piece.ordinal, item.pieces});
-    if (samples >= kFewSamples || item.own <= 0) return median;
+    if (item.category == Category::kCompute) {
+      const auto [median, samples] = pieces_.Of(Column(rank), {item.like, piece.ordinal, item.pieces});
+      if (samples >= kFewSamples) return median;
+    }
     return piece.Seconds() * usual / item.own;
   }
 

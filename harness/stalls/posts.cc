@@ -39,7 +39,7 @@ Posts NumberPosts(const Run& run) {
       const Arrival& member = collective.members[i];
       EndOfEvent& end = posts.collectives[static_cast<std::size_t>(member.rank)][member.index];
       end.post = all[i];
-      std::copy_if(all.begin(), all.end(), std::back_inserter(end.awaits), [&](auto post) { return post != all[i]; });
+      end.awaits = all;
     }
   }
   return posts;

@@ -11,7 +11,7 @@ namespace lockstep::stalls {
 
 struct EndOfEvent {
   std::int32_t post = -1;            // its own; -1: of an event that joined nothing
-  std::vector<std::int32_t> awaits;  // those of the other ranks that it needs
+  std::vector<std::int32_t> awaits;  // those that it needs: of a message its peer's, of a collective everybody's
 };
 
 struct Posts {

@@ -1,6 +1,7 @@
 #include "harness/stalls/replay.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "harness/stalls/walk.h"
 
@@ -24,13 +25,20 @@ Moments Replay(const Tracks& tracks, const PieceSeconds& seconds) {
   for (const Track& track : tracks.ranks) {
     now.push_back(track.pieces.empty() ? 0 : track.pieces.front().time.began);
     moments.pieces.emplace_back(track.pieces.size());
+    moments.lasts.emplace_back(track.pieces.size(), 0.0);
   }
   WalkState state(tracks);
   Walk(tracks, Ends(tracks), &state, [&](std::size_t rank, std::size_t index) {
     const Piece& piece = tracks.ranks[rank].pieces[index];
     const double began = now[rank];
-    double ended = began + seconds[rank][index];
-    for (const std::int32_t post : piece.awaits) ended = std::max(ended, moments.posts[Cast(post)] - piece.lead);
+    double ended = began;
+    if (piece.kind == PieceKind::kWork) ended += seconds[rank][index];
+    if (!piece.awaits.empty()) {
+      double last = -std::numeric_limits<double>::infinity();
+      for (const std::int32_t post : piece.awaits) last = std::max(last, moments.posts[Cast(post)] - piece.lead);
+      moments.lasts[rank][index] = last;
+      ended = std::max(began, last + seconds[rank][index]);
+    }
     if (piece.kind == PieceKind::kPost) moments.posts[Cast(piece.post)] = began;
     moments.pieces[rank][index] = {began, ended};
     now[rank] = ended;

@@ -1,7 +1,7 @@
 // Runs the pieces of all ranks with given durations: when everything would have been, had each taken so long.
 //
-// A piece of work takes its duration. A wait ends at its rank's own arrival or at the last of its posts, whichever is
-// later. With the recorded durations that gives the recorded times.
+// A piece of work takes its duration. A wait ends at its rank's own arrival, or its transit after the last of its
+// posts, whichever is later. With the recorded durations that gives the recorded times.
 #pragma once
 
 #include <vector>
@@ -13,6 +13,7 @@ namespace lockstep::stalls {
 
 struct Moments {                                        // of one world
   std::vector<std::vector<protocol::Interval>> pieces;  // [rank][piece]
+  std::vector<std::vector<double>> lasts;               // [rank][piece] of waits: when the last post was there
   std::vector<double> posts;                            // [post]
 };
 

@@ -5,58 +5,92 @@
 namespace lockstep::stalls {
 namespace {
 
-// Takes `*amount`, where it is negative, from the others in order.
-void Settle(double* amount, double* first, double* second) {
-  for (double* from : {first, second}) {
-    if (*amount >= 0) return;
-    const double taken = std::min(std::max(*from, 0.0), -*amount);
-    *amount += taken;
-    *from -= taken;
-  }
-}
+constexpr int kRounds = 8;  // of fitting rows and columns to their sums; where nothing is negative one is exact
+constexpr auto kBubbleAt = static_cast<std::size_t>(Category::kBubble);
 
 double Positive(double value) { return std::max(0.0, value); }
 
+// What each reason has over the step: gains taken from the bubble, and what is left of them from all others alike.
+Seconds Totals(const std::vector<WaitReasons>& waits) {
+  Seconds totals{};
+  for (const WaitReasons& wait : waits) {
+    for (std::size_t c = 0; c < kCategories; ++c) totals[c] += wait.reasons[c];
+  }
+  double gained = 0, others = 0;
+  for (std::size_t c = 0; c < kCategories; ++c) {
+    gained += Positive(-totals[c]);
+    totals[c] = Positive(totals[c]);
+    if (c != kBubbleAt) others += totals[c];
+  }
+  const double from_bubble = std::min(gained, totals[kBubbleAt]);
+  totals[kBubbleAt] -= from_bubble;
+  const double left = others > 0 ? Positive(1 - (gained - from_bubble) / others) : 0;
+  for (std::size_t c = 0; c < kCategories; ++c) {
+    if (c != kBubbleAt) totals[c] *= left;
+  }
+  return totals;
+}
+
+void FitColumns(const Seconds& totals, std::vector<Seconds>* shares) {
+  for (std::size_t c = 0; c < kCategories; ++c) {
+    double sum = 0;
+    for (const Seconds& share : *shares) sum += share[c];
+    if (!(sum > 0)) continue;
+    for (Seconds& share : *shares) share[c] *= totals[c] / sum;
+  }
+}
+
+void FitRows(const std::vector<WaitReasons>& waits, std::vector<Seconds>* shares) {
+  for (std::size_t i = 0; i < waits.size(); ++i) {
+    Seconds& share = (*shares)[i];
+    double sum = 0;
+    for (const double seconds : share) sum += seconds;
+    if (sum > 0) {
+      for (double& seconds : share) seconds *= waits[i].waited / sum;
+    } else {
+      share[kBubbleAt] = waits[i].waited;
+    }
+  }
+}
+
+// What fitting left over goes wherever there is room for it: then rows and columns are exact.
+void FillUp(const Seconds& totals, const std::vector<WaitReasons>& waits, std::vector<Seconds>* shares) {
+  Seconds missing = totals;
+  for (std::size_t c = 0; c < kCategories; ++c) {
+    double sum = 0;
+    for (const Seconds& share : *shares) sum += share[c];
+    const double scale = sum > totals[c] ? totals[c] / sum : 1;
+    for (Seconds& share : *shares) share[c] *= scale;
+    missing[c] = Positive(totals[c] - sum * scale);
+  }
+  for (std::size_t i = 0; i < waits.size(); ++i) {
+    Seconds& share = (*shares)[i];
+    double room = waits[i].waited;
+    for (const double seconds : share) room -= seconds;
+    for (std::size_t c = 0; c < kCategories; ++c) {
+      const double moved = std::clamp(room, 0.0, missing[c]);
+      share[c] += moved;
+      missing[c] -= moved;
+      room -= moved;
+    }
+  }
+  FitRows(waits, shares);  // rounding
+}
+
 }  // namespace
 
-std::vector<WaitShares> Share(const std::vector<WaitLengths>& waits) {
-  WaitShares total;
-  double straggler_asked = 0, imbalance_asked = 0;
-  for (const WaitLengths& wait : waits) {
-    total.bubble += wait.uniform;
-    total.imbalance += wait.median - wait.uniform;
-    total.straggler += wait.actual - wait.median;
-    straggler_asked += Positive(wait.actual - wait.median);
-    imbalance_asked += Positive(wait.median - wait.uniform);
+std::vector<Seconds> Share(const std::vector<WaitReasons>& waits) {
+  const Seconds totals = Totals(waits);
+  std::vector<Seconds> shares;
+  for (const WaitReasons& wait : waits) {
+    Seconds& share = shares.emplace_back();
+    for (std::size_t c = 0; c < kCategories; ++c) share[c] = Positive(wait.reasons[c]);
   }
-  Settle(&total.straggler, &total.imbalance, &total.bubble);
-  Settle(&total.imbalance, &total.bubble, &total.straggler);
-  total.straggler = Positive(total.straggler);
-  total.imbalance = Positive(total.imbalance);
-
-  std::vector<WaitShares> shares;
-  double imbalance_left = total.imbalance, room = 0;
-  for (const WaitLengths& wait : waits) {
-    WaitShares share;
-    if (straggler_asked > 0) {
-      share.straggler = Positive(wait.actual - wait.median) * std::min(1.0, total.straggler / straggler_asked);
-    }
-    const double free = Positive(wait.actual - share.straggler);
-    if (imbalance_asked > 0) {
-      const double asked = Positive(wait.median - wait.uniform) * std::min(1.0, total.imbalance / imbalance_asked);
-      share.imbalance = std::min(free, asked);
-    }
-    imbalance_left -= share.imbalance;
-    share.bubble = free - share.imbalance;
-    room += share.bubble;
-    shares.push_back(share);
+  for (int round = 0; round < kRounds; ++round) {
+    FitColumns(totals, &shares);
+    FitRows(waits, &shares);
   }
-  // What found no room in its own waits.
-  const double moved = room > 0 ? std::clamp(imbalance_left / room, 0.0, 1.0) : 0;
-  for (WaitShares& share : shares) {
-    share.imbalance += share.bubble * moved;
-    share.bubble -= share.bubble * moved;
-  }
+  FillUp(totals, waits, &shares);
   return shares;
 }
 

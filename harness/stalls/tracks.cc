@@ -4,76 +4,19 @@
 #include <map>
 #include <optional>
 
-#include "harness/stalls/covers.h"
 #include "harness/stalls/posts.h"
+#include "harness/stalls/step_parts.h"
 
 namespace lockstep::stalls {
 namespace {
 
 using protocol::Interval;
-using protocol::Timeline;
-using protocol::TimelineCollective;
-using protocol::TimelineMessage;
-using protocol::TimelineOp;
-using protocol::TimelineSpan;
-
-// "F" of "1F2", "REDUCE_GRAD" of "2REDUCE_GRAD".
-std::string KindOf(const protocol::Action& action) {
-  const std::string text = protocol::ToString(action);
-  const std::size_t first = text.find_first_not_of("0123456789"), last = text.find_last_not_of("0123456789");
-  return text.substr(first, last - first + 1);
-}
-
-Category CategoryOf(const std::string& span) {
-  static const std::map<std::string, Category> kCategoryOf{
-      {"data", Category::kData},           {"send", Category::kTransfer},  {"receive", Category::kTransfer},
-      {"loss", Category::kOptimizer},      {"norm", Category::kOptimizer}, {"reduction", Category::kOptimizer},
-      {"optimizer", Category::kOptimizer}, {"memory", Category::kMemory}};
-  const auto found = kCategoryOf.find(span);
-  return found == kCategoryOf.end() ? Category::kHost : found->second;
-}
-
-// Values of the host, or none at all: it is the meeting that counts, and not the bytes.
-bool IsMeeting(const std::string& operation) { return operation.starts_with("host_") || operation == "barrier"; }
-
-std::string LabelOf(const TimelineMessage& message) {
-  const std::int64_t from = message.source_stage;
-  return std::to_string(from) + (message.backward ? "B" : "F") + std::to_string(message.micro_batch);
-}
-
-// What was recorded of one step, as covers and as moments; where each came from.
-class StepParts {
- public:
-  struct Wait {
-    const EndOfEvent* end = nullptr;
-    std::int32_t transfer = -1;  // item of what follows the last post
-  };
-  struct Moment {
-    double time = 0;
-    std::int32_t post = -1;  // or a message that was there already:
-    const EndOfEvent* arrived = nullptr;
-    std::int32_t item = -1;
-  };
-
-  std::vector<Cover> covers;
-  std::vector<Moment> moments;
-  std::map<std::int32_t, Wait> waits;  // by item
-  double line_began = 0, line_ended = 0;
-  bool has_line = false;
-};
 
 class TrackMaker {
  public:
-  TrackMaker(const Run& run, const Posts& posts, std::size_t rank)
-      : run_(run), timeline_(run.ranks[rank]), posts_(posts), rank_(rank) {
-    for (const auto& step : timeline_.steps) {
-      if (Within(step.step)) steps_[step.step] = step.time;
-    }
-    for (std::size_t i = 0; i < timeline_.ops.size(); ++i) At(ops_, timeline_.ops[i].step).push_back(i);
-    for (std::size_t i = 0; i < timeline_.spans.size(); ++i) At(spans_, timeline_.spans[i].step).push_back(i);
-    for (std::size_t i = 0; i < timeline_.messages.size(); ++i) At(messages_, timeline_.messages[i].step).push_back(i);
-    for (std::size_t i = 0; i < timeline_.collectives.size(); ++i) {
-      At(collectives_, timeline_.collectives[i].step).push_back(i);
+  TrackMaker(const Run& run, const Posts& posts, std::size_t rank) : posts_(posts), parts_(run, posts, rank) {
+    for (const auto& step : run.ranks[rank].steps) {
+      if (step.step >= run.first_step && step.step <= run.last_step) steps_[step.step] = step.time;
     }
   }
 
@@ -82,7 +25,7 @@ class TrackMaker {
     for (const auto& [step, time] : steps_) {
       if (ended && time.began > *ended) {
         const std::int32_t item =
-            Add({Category::kHost, {"between steps", "", -1, -1}, 0, -1, -1, "between steps", 0, 0});
+            Add({.category = Category::kHost, .like = {.name = "between steps"}, .label = "between steps"});
         AddWork(item, {*ended, time.began}, 0);
       }
       MakeStep(step, {ended ? std::max(time.began, *ended) : time.began, time.ended});
@@ -93,12 +36,6 @@ class TrackMaker {
   }
 
  private:
-  using Indices = std::map<std::int64_t, std::vector<std::size_t>>;
-
-  bool Within(std::int64_t step) const { return step >= run_.first_step && step <= run_.last_step; }
-  static std::vector<std::size_t>& At(Indices& indices, std::int64_t step) { return indices[step]; }
-  std::int64_t Pipeline(std::int64_t rank) const { return run_.plan.At(rank).pipeline; }
-
   std::int32_t Add(Item item) {
     track_.items.push_back(std::move(item));
     return static_cast<std::int32_t>(track_.items.size() - 1);
@@ -106,110 +43,15 @@ class TrackMaker {
   Item& ItemAt(std::int32_t item) { return track_.items[static_cast<std::size_t>(item)]; }
 
   void AddWork(std::int32_t index, const Interval& time, std::int64_t step) {
+    if (!(time.ended > time.began)) return;
     Item& item = ItemAt(index);
     item.own += time.ended - time.began;
-    track_.pieces.push_back({PieceKind::kWork, index, item.pieces++, -1, {}, 0, step, time});
-  }
-
-  void TakeOps(std::int64_t step, StepParts* parts) {
-    for (const std::size_t i : At(ops_, step)) {
-      const TimelineOp& op = timeline_.ops[i];
-      const std::int32_t item = Add({Category::kCompute,
-                                     {KindOf(op.action), "", op.action.stage, -1},
-                                     step,
-                                     op.action.micro_batch,
-                                     -1,
-                                     protocol::ToString(op.action),
-                                     0,
-                                     0});
-      parts->covers.push_back({{op.started, op.ended}, Layer::kOp, item});
-      const double came = std::min(op.enqueued, op.started);
-      parts->line_began = parts->has_line ? std::min(parts->line_began, came) : came;
-      parts->line_ended = parts->has_line ? std::max(parts->line_ended, op.ended) : op.ended;
-      parts->has_line = true;
-    }
-  }
-
-  void TakeSpans(std::int64_t step, StepParts* parts) {
-    std::map<std::string, int> seen;
-    for (const std::size_t i : At(spans_, step)) {
-      const TimelineSpan& span = timeline_.spans[i];
-      const bool in_line =
-          parts->has_line && span.time.began >= parts->line_began && span.time.began <= parts->line_ended;
-      const std::string context = in_line ? "line" : std::to_string(seen[span.name]++);
-      const std::int32_t item =
-          Add({CategoryOf(span.name), {span.name, context, -1, -1}, step, -1, -1, span.name, 0, 0});
-      parts->covers.push_back({span.time, Layer::kSpan, item});
-    }
-  }
-
-  // A wait, and what of it was transfer, are two items.
-  void TakeWait(const Interval& time, Layer layer, const EndOfEvent& end, Item transfer, const std::string& label,
-                StepParts* parts) {
-    const bool joined = end.post >= 0;
-    if (!joined) transfer.category = Category::kUnattributed;
-    Item wait = transfer;
-    wait.label = label;
-    const std::int32_t item = Add(std::move(wait));
-    parts->waits[item] = {&end, Add(std::move(transfer))};
-    parts->covers.push_back({time, layer, item});
-  }
-
-  void TakeMessages(std::int64_t step, StepParts* parts) {
-    for (const std::size_t i : At(messages_, step)) {
-      const TimelineMessage& message = timeline_.messages[i];
-      const EndOfEvent& end = posts_.messages[rank_][i];
-      if (end.post >= 0) parts->moments.push_back({message.posted, end.post, nullptr, -1});
-      const std::string what = LabelOf(message), peer = "rank " + std::to_string(message.peer);
-      const std::string context = message.send ? "send" : message.backward ? "backward" : "forward";
-      Item transfer{Category::kTransfer, {"transfer", context, -1, Pipeline(message.peer)}, step, message.micro_batch,
-                    message.peer,        what + (message.send ? " to " : " from ") + peer,  0,    0};
-      if (message.wait && message.wait->ended > message.wait->began) {
-        TakeWait(*message.wait, Layer::kMessageWait, end, std::move(transfer),
-                 message.send ? "wait until " + peer + " takes " + what : "wait for " + what + " from " + peer, parts);
-      } else if (!message.send && end.post >= 0) {
-        TakeArrived(message, end, std::move(transfer), parts);
-      }
-    }
-  }
-
-  // There before anybody needed it; in a replay somebody may.
-  void TakeArrived(const TimelineMessage& message, const EndOfEvent& end, Item transfer, StepParts* parts) {
-    for (const std::size_t i : At(ops_, message.step)) {
-      const TimelineOp& op = timeline_.ops[i];
-      const std::string kind = KindOf(op.action);
-      const bool needs = op.action.stage == message.target_stage && op.action.micro_batch == message.micro_batch &&
-                         (message.backward ? kind == "B" || kind == "I" : kind == "F");
-      if (needs) return parts->moments.push_back({op.started, -1, &end, Add(std::move(transfer))});
-    }
-  }
-
-  void TakeCollectives(std::int64_t step, StepParts* parts) {
-    for (const std::size_t i : At(collectives_, step)) {
-      const TimelineCollective& event = timeline_.collectives[i];
-      const EndOfEvent& end = posts_.collectives[rank_][i];
-      if (end.post >= 0) parts->moments.push_back({event.posted, end.post, nullptr, -1});
-      if (!event.wait || event.wait->ended <= event.wait->began) continue;
-      const bool meeting = IsMeeting(event.operation);
-      Item transfer{meeting ? Category::kOptimizer : Category::kTransfer,
-                    {meeting ? "meeting" : event.operation, event.group + " " + event.operation, -1, -1},
-                    step,
-                    -1,
-                    -1,
-                    event.operation + " of group " + event.group,
-                    0,
-                    0};
-      const std::string label = "wait for the others at " + transfer.label;
-      TakeWait(*event.wait, Layer::kCollectiveWait, end, std::move(transfer), label, parts);
-    }
+    track_.pieces.push_back(
+        {.kind = PieceKind::kWork, .item = index, .ordinal = item.pieces++, .step = step, .time = time});
   }
 
   void MakeStep(std::int64_t step, const Interval& window) {
-    StepParts parts;
-    TakeOps(step, &parts);
-    TakeSpans(step, &parts);
-    TakeMessages(step, &parts);
-    TakeCollectives(step, &parts);
+    StepParts parts = parts_.Of(step, &track_.items);
     std::vector<double> cuts;
     for (StepParts::Moment& moment : parts.moments) {
       moment.time = std::clamp(moment.time, window.began, window.ended);
@@ -236,62 +78,71 @@ class TrackMaker {
   void Emit(const StepParts::Moment& moment, std::int64_t step) {
     const Interval now{moment.time, moment.time};
     if (moment.post >= 0) {
-      track_.pieces.push_back({PieceKind::kPost, -1, 0, moment.post, {}, 0, step, now});
+      track_.pieces.push_back({.kind = PieceKind::kPost, .post = moment.post, .step = step, .time = now});
     } else {
-      AddWait(moment.item, *moment.arrived, now, step);
+      AddWait(moment.message.transfer, moment.message, now, step);
     }
-  }
-
-  void AddWait(std::int32_t item, const EndOfEvent& end, const Interval& time, std::int64_t step) {
-    const double lead = std::max(0.0, posts_.Last(end.awaits, time.ended) - time.ended);
-    track_.pieces.push_back({PieceKind::kWait, item, 0, -1, end.awaits, lead, step, time});
   }
 
   void Emit(const Stretch& stretch, std::int64_t step, const StepParts& parts, bool last) {
-    if (stretch.item < 0) {
-      if (gap_ < 0) OpenGap(stretch.time.began, step, parts);
-      return AddWork(gap_, stretch.time, step);
-    }
+    const auto wait = parts.waits.find(stretch.item);
+    // Waiting while an operation of the device was still to come: it had been launched too late.
+    if (stretch.item < 0 || (wait != parts.waits.end() && !last)) return AddGap(stretch.time, step, parts);
+    if (wait != parts.waits.end()) return AddWait(stretch.item, wait->second, stretch.time, step);
     CloseGap(ItemAt(stretch.item).like.name);
     previous_ = stretch.item;
-    const auto wait = parts.waits.find(stretch.item);
-    if (wait == parts.waits.end()) return AddWork(stretch.item, stretch.time, step);
-    if (!last) {  // an operation of the device came in between: it had been launched too late
-      OpenGap(stretch.time.began, step, parts);
-      return AddWork(gap_, stretch.time, step);
-    }
-    const EndOfEvent& end = *wait->second.end;
-    const double there =
-        std::clamp(posts_.Last(end.awaits, stretch.time.began), stretch.time.began, stretch.time.ended);
-    if (!end.awaits.empty()) AddWait(stretch.item, end, {stretch.time.began, there}, step);
-    if (stretch.time.ended > there) AddWork(wait->second.transfer, {there, stretch.time.ended}, step);
+    AddWork(stretch.item, stretch.time, step);
   }
 
-  // What lies beside an operation of the line is launching. Elsewhere nobody has said what it was.
-  void OpenGap(double began, std::int64_t step, const StepParts& parts) {
-    const std::string before = previous_ < 0 ? "begin" : ItemAt(previous_).like.name;
-    const bool after_op = previous_ >= 0 && (ItemAt(previous_).category == Category::kCompute || before == "send");
-    const bool in_line = parts.has_line && began >= parts.line_began && (began <= parts.line_ended || after_op);
-    gap_ = Add({in_line ? Category::kHost : Category::kUnattributed,
-                {in_line ? "host" : "other", before, -1, -1},
-                step,
-                -1,
-                -1,
-                in_line ? "host" : "not told",
-                0,
-                0});
+  void AddWait(std::int32_t label, const StepParts::Wait& wait, const Interval& time, std::int64_t step) {
+    if (wait.end->awaits.empty()) return AddWork(wait.transfer, time, step);
+    Piece piece{.kind = PieceKind::kWait,
+                .item = wait.transfer,
+                .step = step,
+                .time = time,
+                .awaits = wait.end->awaits,
+                .label = label};
+    const double post = posts_.Last(piece.awaits, time.began);
+    piece.lead = std::max(0.0, post - time.ended);
+    piece.there = std::clamp(post, time.began, time.ended);
+    const double least = time.ended > time.began ? piece.there : post;
+    const double arrived = std::clamp(wait.arrived, std::min(least, time.ended), time.ended);
+    piece.transit_known = post > wait.posted && wait.arrived <= time.ended;
+    if (piece.transit_known) {
+      piece.transit = std::max(0.0, arrived - (post - piece.lead));
+      ItemAt(wait.transfer).own = piece.transit;
+      ItemAt(wait.transfer).pieces = 1;
+    } else {
+      piece.transit = std::max(0.0, time.began - (post - piece.lead));  // at most
+    }
+    piece.time.ended = piece.transit_known ? std::max(arrived, time.began) : piece.there;
+    track_.pieces.push_back(piece);
+    if (wait.taking >= 0) AddWork(wait.taking, {piece.time.ended, time.ended}, step);
+  }
+
+  // One gap from one operation or span to the next, whatever waits lie in it. What lies beside an operation of the line
+  // is launching; elsewhere nobody has said what it was.
+  void AddGap(const Interval& time, std::int64_t step, const StepParts& parts) {
+    if (gap_ < 0) {
+      const std::string before = previous_ < 0 ? "begin" : ItemAt(previous_).like.name;
+      const bool after_op = previous_ >= 0 && (ItemAt(previous_).category == Category::kCompute || before == "send");
+      const bool in_line =
+          parts.has_line && time.began >= parts.line_began && (time.began <= parts.line_ended || after_op);
+      gap_ = Add({.category = in_line ? Category::kHost : Category::kUnattributed,
+                  .like = {.name = in_line ? "host" : "other", .context = before},
+                  .step = step,
+                  .label = in_line ? "host" : "not told"});
+    }
+    AddWork(gap_, time, step);
   }
   void CloseGap(const std::string& next) {
     if (gap_ >= 0) ItemAt(gap_).like.context += ">" + next;
     gap_ = -1;
   }
 
-  const Run& run_;
-  const Timeline& timeline_;
   const Posts& posts_;
-  std::size_t rank_;
+  RankParts parts_;
   std::map<std::int64_t, Interval> steps_;
-  Indices ops_, spans_, messages_, collectives_;
   Track track_;
   std::int32_t gap_ = -1, previous_ = -1;
 };
@@ -304,8 +155,9 @@ Tracks MakeTracks(const Run& run) {
   tracks.first_step = run.first_step;
   tracks.last_step = run.last_step;
   tracks.posts = posts.times.size();
-  for (std::size_t rank = 0; rank < run.ranks.size(); ++rank)
+  for (std::size_t rank = 0; rank < run.ranks.size(); ++rank) {
     tracks.ranks.push_back(TrackMaker(run, posts, rank).Make());
+  }
   return tracks;
 }
 
