@@ -52,7 +52,8 @@ def check_named(where):
             assert row["seconds"][category] >= MILLISECONDS / 1e3, row
     kept = [row["seconds"]["straggler"] for row in report["steps"] if row["rank"] != SLOW]
     assert statistics.median(kept) >= 0.8 * MILLISECONDS / 1e3, kept
-    to_blame = lockstep(*record(where)).split("what was to blame\n")[1].splitlines()[0]
+    lines = lockstep(*record(where)).splitlines()
+    to_blame = lines[1 + next(i for i, line in enumerate(lines) if line.startswith("what was to blame"))]
     assert re.match(rf" +rank {SLOW}: {operation}\b", to_blame), to_blame
     return to_blame.strip()
 
