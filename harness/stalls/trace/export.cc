@@ -129,7 +129,7 @@ class RankTrace {
   std::vector<ChromeSlice> Communication(std::vector<std::size_t>& numbers) const {
     std::vector<ChromeSlice> slices;
     std::size_t number = 0;
-    const auto add = [&](const auto& event, const std::string& name, const char* category, json arguments) {
+    const auto add = [&](const auto& event, const std::string& name, const char* category, json&& arguments) {
       if (Within(event)) {
         slices.push_back(At({event.posted, event.ended}, name, category, std::move(arguments)));
         slices.back().ended = std::max(slices.back().ended, slices.back().began + 1);  // room for a flow

@@ -109,7 +109,7 @@ class Importer {
   struct GroupKey {
     std::string name;
     std::vector<std::int64_t> ranks;
-    auto operator<=>(const GroupKey&) const = default;
+    bool operator<(const GroupKey& other) const { return std::tie(name, ranks) < std::tie(other.name, other.ranks); }
   };
 
   GroupKey KeyOf(const TracedCollective& collective) const {
