@@ -38,7 +38,4 @@ protocol::Record JudgeSession(const Session& session, const std::filesystem::pat
 // interrupted (publishing.md). Failed before could-not-run before timed out.
 int ExitCodeOf(const protocol::Record& record, int signal);
 
-// Makes `folder` ready: takes away what an earlier run left there. Refuses (BadInput) a folder that holds other things.
-void PrepareFolder(const std::filesystem::path& folder);
-
 }  // namespace lockstep::conform

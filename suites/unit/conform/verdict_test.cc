@@ -7,6 +7,7 @@
 
 #include "harness/conform/conform.h"
 #include "harness/conform/judge.h"
+#include "harness/conform/output_folder.h"
 #include "harness/conform/runs.h"
 #include "harness/protocol/bad_input.h"
 
@@ -210,13 +211,19 @@ TEST_F(OutputFolder, RefusesASessionWhoseEvidenceLiesOutside) {
 }
 
 TEST_F(OutputFolder, IsNotClearedWhenItHoldsOtherThings) {
+  const FolderUse use{"lockstep test", "mark.json", "run_id", {"runs", "mark.json"}};
   std::ofstream(folder_ / "thesis.txt") << "x";
-  EXPECT_THROW(PrepareFolder(folder_), protocol::BadInput);
-  std::ofstream(folder_ / "conform.json") << "{}";
+  EXPECT_THROW(PrepareFolder(folder_, use), protocol::BadInput);
+  for (const char* foreign : {"{}", "[1]", "not JSON"}) {
+    std::ofstream(folder_ / "mark.json") << foreign;
+    EXPECT_THROW(PrepareFolder(folder_, use), protocol::BadInput) << foreign;
+  }
+  std::ofstream(folder_ / "mark.json") << R"({"run_id": "1"})";
   std::filesystem::create_directories(folder_ / "runs" / "old");
-  PrepareFolder(folder_);
+  PrepareFolder(folder_, use);
   EXPECT_TRUE(std::filesystem::exists(folder_ / "thesis.txt"));
   EXPECT_FALSE(std::filesystem::exists(folder_ / "runs"));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "mark.json"));
 }
 
 TEST_F(OutputFolder, JudgesATimeoutAndABrokenRunForWhatTheyAre) {
