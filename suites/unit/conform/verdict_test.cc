@@ -76,7 +76,10 @@ TEST(Waiver, DoesNotCoverAnotherCaseCheckOrCause) {
   for (const protocol::Waiver& waiver :
        std::vector<protocol::Waiver>{{"dp.uneven", "noise_ratio", "mean of means", "r"},  // neither whole id nor prefix
                                      {"dp.uneven*", "ledger", "mean of means", "r"},
-                                     {"dp.uneven*", "", "summed, not averaged", "r"}}) {
+                                     {"dp.uneven*", "", "summed, not averaged", "r"},
+                                     {"dp.uneven*", "", "an", "no word of it: inside 'mean' and 'means'"},
+                                     {"*", "", "", "whatever it is"},
+                                     {"*", "", " ", "whatever it is"}}) {
     CaseResult result = FailedCase();
     ApplyWaivers({waiver}, &result);
     EXPECT_EQ(result.status, Status::kFail) << waiver.case_id;
@@ -105,8 +108,11 @@ TEST(ExitCode, IsThatOfTheWorstCase) {
   EXPECT_EQ(ExitCodeOf(RecordOf({Status::kPass}), 15), 143);
 }
 
-TEST(ExitCode, OfNothingJudgedIsFive) {
+// What is waived did not hold; it counts as held beside what did.
+TEST(ExitCode, OfNothingThatHeldIsFive) {
   EXPECT_EQ(ExitCodeOf(RecordOf({}), 0), 5);
+  EXPECT_EQ(ExitCodeOf(RecordOf({Status::kWaived}), 0), 5);
+  EXPECT_EQ(ExitCodeOf(RecordOf({Status::kWaived, Status::kUnsupported, Status::kSkip}), 0), 5);
   EXPECT_EQ(ExitCodeOf(RecordOf({Status::kUnsupported, Status::kSkip}), 0), 5);
 }
 
@@ -201,6 +207,13 @@ TEST_F(OutputFolder, KeepsASession) {
   EXPECT_EQ(end.ranks.at(0).signal, 9);
   EXPECT_FALSE(end.ranks.at(0).exit.has_value());
   EXPECT_EQ(read.waivers.at(0).cause, "c");
+}
+
+TEST_F(OutputFolder, RefusesASessionWithAWaiverThatCoversEverything) {
+  Session session = SmallSession();
+  session.waivers = {{"*", "", "", "whatever it is"}};
+  WriteSession(folder_, session);
+  EXPECT_THROW(ReadSession(folder_), protocol::BadInput);
 }
 
 TEST_F(OutputFolder, RefusesASessionWhoseEvidenceLiesOutside) {
