@@ -44,7 +44,6 @@ TEST(PlantedLibraryDefects, NothingIsSaidWithoutADefect) {
   EXPECT_EQ(outcome.text, "nothing was noticed\n");
 }
 
-#ifdef LOCKSTEP_SANITIZED_DEFECTS
 Outcome Thread(const std::string& defect) {
   return RunProgram("virtual_gpu_defects_thread", defect, {{"TSAN_OPTIONS", "halt_on_error=1"}});
 }
@@ -71,7 +70,6 @@ TEST(PlantedLibraryDefects, SanitizersAreSilentWithoutADefect) {
   const Outcome address = RunProgram("virtual_gpu_defects_address", "no_library_defect");
   EXPECT_EQ(address.status, 0) << address.text;
 }
-#endif  // LOCKSTEP_SANITIZED_DEFECTS
 
 }  // namespace
 }  // namespace lockstep::suites::virtual_gpu

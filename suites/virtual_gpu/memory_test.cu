@@ -5,8 +5,6 @@
 #include <algorithm>
 #include <numeric>
 
-#include "reference/virtual_gpu/runtime/marks.h"
-#include "reference/virtual_gpu/runtime/touch.h"
 #include "suites/virtual_gpu/device_array.h"
 
 namespace lockstep::suites::virtual_gpu {
@@ -188,22 +186,6 @@ TEST(Fills, SetBytesOfRows) {
   const std::vector<unsigned char> got = x.Values();
   for (std::size_t i = 0; i < 39; ++i) EXPECT_EQ(got[i], i % 10 >= 2 && i % 10 < 5 ? 5 : 1);
   EXPECT_EQ(got[39], 9);
-}
-
-TEST(Marks, MakeUnusedMemoryFreshAgain) {
-  DeviceArray<unsigned char> x(std::vector<unsigned char>(256, 1));
-  lockstep::virtual_gpu::MarkUnused(nullptr, x.data() + 64, 128);
-  lockstep::virtual_gpu::MarkUsed(nullptr, x.data() + 64, 128);
-  const std::vector<unsigned char> got = x.Values();
-  for (std::size_t i = 0; i < 256; ++i) EXPECT_EQ(got[i], i >= 64 && i < 192 ? 0xFF : 1);
-}
-
-TEST(Touch, AcceptsWhatIsAllocatedAndNamesWhatIsNot) {
-  DeviceArray<float> x(10);
-  EXPECT_EQ(lockstep::virtual_gpu::WillRead("gemm", "A", nullptr, 0), cudaSuccess);
-  testing::internal::CaptureStderr();
-  EXPECT_EQ(lockstep::virtual_gpu::WillWrite("gemm", "C", x.data() + 1, 40), cudaErrorIllegalAddress);
-  EXPECT_THAT(testing::internal::GetCapturedStderr(), testing::HasSubstr("gemm: C, 40 bytes at"));
 }
 
 }  // namespace

@@ -9,12 +9,14 @@
 
 #include "reference/virtual_gpu/engine/sanitizers.h"
 
+// NOLINTBEGIN(bugprone-reserved-identifier): the names are the interface
 #ifdef LOCKSTEP_VIRTUAL_GPU_TSAN
 extern "C" {
 void __tsan_read_range(void* data, unsigned long bytes);
 void __tsan_write_range(void* data, unsigned long bytes);
 }
 #endif
+// NOLINTEND(bugprone-reserved-identifier)
 
 namespace lockstep::virtual_gpu {
 

@@ -62,6 +62,7 @@ TEST(Mutants, OfEveryKindAreHarmfulAndRefusedWithAnOperationNamed) {
       ++refused[mutation.name];
     }
   }
+  RecordProperty("mutants", all);
   EXPECT_GE(all, 200);
   for (const Mutation& mutation : Mutations()) EXPECT_GE(refused[mutation.name], 4) << mutation.name;
 }
