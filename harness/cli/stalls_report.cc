@@ -138,10 +138,7 @@ std::string StepsText(std::vector<std::int64_t> steps) {
 }
 
 std::string CauseText(const CauseLine& line) {
-  const Operation& operation = line.first.operation;
-  std::string text = fmt::format("rank {}: {}", operation.rank, operation.name);
-  if (operation.peer >= 0) text += fmt::format(" from rank {}", operation.peer);
-  if (operation.stage >= 0) text += fmt::format(" of stage {}", operation.stage);
+  std::string text = stalls::ToString(line.first.operation);
   if (line.first.usual) return text + ", every step";
   if (line.steps.size() == 1 && line.first.micro_batch >= 0) {
     text += fmt::format(", micro-batch {}", line.first.micro_batch);
@@ -251,7 +248,7 @@ std::string StallsText(const StallsReport& report, bool every_step) {
   text += fmt::format("unattributed: {:.2f}% of the time\n", 100 * totals.unattributed / totals.wall);
   text += "\n" + CausesText(report, first, totals.wall / static_cast<double>(run.ranks.size()));
   const std::string advice = AdviceText(report, totals.step);
-  if (!advice.empty()) text += "\nwhat would help, by simulation\n" + advice;
+  if (!advice.empty()) text += "\nwhat would help, by simulation and replay\n" + advice;
   text += "\neach step\n" + StepTable(report, every_step);
   for (const std::string& doubt : run.doubts) text += "doubt: " + doubt + "\n";
   return text;

@@ -111,6 +111,7 @@ class Adviser {
   Adviser(const Run& run, const Attribution& attribution, const Limits& limits)
       : run_(run),
         limits_(limits),
+        attribution_(attribution),
         measured_(MedianStages(run, attribution)),
         now_(Simulate(run.schedule, Even(measured_, run.schedule.stages))) {}
 
@@ -118,6 +119,7 @@ class Adviser {
     TryPartition();
     TrySchedules();
     TryMicroBatches();
+    TryLinks();
     std::stable_sort(advice_.begin(), advice_.end(),
                      [](const Advice& a, const Advice& b) { return a.seconds > b.seconds; });
     if (advice_.size() > kMostAdvice) advice_.resize(kMostAdvice);
@@ -177,8 +179,18 @@ class Adviser {
           now_.Makespan() - simulated.Makespan(), Memory(simulated.Peak(), 0.5, 1));
   }
 
+  // What links usually cost the step by holding somebody up; not by simulation, but by the replays.
+  void TryLinks() {
+    double seconds = 0;
+    for (const Cause& cause : attribution_.causes) {
+      if (cause.usual && cause.category == Category::kTransfer) seconds += cause.step_cost;
+    }
+    Offer("messages that arrive at once (at most)", seconds, "");
+  }
+
   const Run& run_;
   const Limits limits_;
+  const Attribution& attribution_;
   Stages measured_;
   Simulated now_;  // what runs now, its stages made even
   std::vector<Advice> advice_;

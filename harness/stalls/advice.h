@@ -23,7 +23,7 @@ struct Allowance {
 };
 
 struct Advice {
-  std::string what;    // "schedule zb_h1", "16 micro-batches in place of 8", "a partition into equal stages"
+  std::string what;    // "schedule zb_h1", "a partition into stages of equal length"
   double seconds = 0;  // that a step would be shorter by
   std::string price;   // what it costs elsewhere: "6 micro-batches' activations in place of 4"; "" where nothing
 };

@@ -38,14 +38,16 @@ bool IsIdle(Category category);  // neither compute, data, host, optimizer nor m
 
 using Seconds = std::array<double, kCategories>;  // by Category
 
-// Who is to blame: an operation of a rank in a step.
+// Who is to blame: an operation of a rank in a step; or what is nobody's work, a message on its way (of the rank that
+// it comes to) or a collective once all have come (of the first rank of its group).
 struct Operation {
   std::int64_t rank = 0, step = 0;  // step -1: in every step
-  std::string name;                 // "F", "B", "I", "W", "send", "data", "host", "optimizer", ..., "transfer"
+  std::string name;                 // "F", "B", "I", "W", "send", "data", "host", ...; "transfer", "all_reduce of data"
   std::int64_t stage = -1;          // of F, B, I, W
-  std::int64_t peer = -1;           // of "transfer": the rank it came from
+  std::int64_t peer = -1;           // of "transfer" the rank that it comes from, of "sending" the one that it goes to
   auto operator<=>(const Operation&) const = default;
 };
+std::string ToString(const Operation& operation);  // "rank 1: F of stage 1"; "link from rank 0 to rank 1"
 
 struct Charge {
   Operation cause;

@@ -142,7 +142,9 @@ void RankParts::TakeMessages(std::int64_t step, std::vector<Item>* items, StepPa
     const std::string what = LabelOf(message), peer = "rank " + std::to_string(message.peer);
     const std::string context = message.send ? "send" : message.backward ? "backward" : "forward";
     Item transfer{.category = Category::kTransfer,
-                  .like = {.name = "transfer", .context = context, .peer = run_.plan.At(message.peer).pipeline},
+                  .like = {.name = message.send ? "sending" : "transfer",
+                           .context = context,
+                           .peer = run_.plan.At(message.peer).pipeline},
                   .step = step,
                   .micro_batch = message.micro_batch,
                   .on_the_way = true,
@@ -170,7 +172,7 @@ void RankParts::TakeCollectives(std::int64_t step, std::vector<Item>* items, Ste
     const auto group = timeline_.clock.groups.find(event.group);
     const bool known = group != timeline_.clock.groups.end() && !group->second.empty();
     Item transfer{.category = meeting ? Category::kOptimizer : Category::kTransfer,
-                  .like = {.name = meeting ? "meeting" : event.operation, .context = event.group},
+                  .like = {.name = (meeting ? std::string("meeting") : event.operation) + " of " + event.group},
                   .step = step,
                   .on_the_way = true,
                   .blamed = known ? group->second.front() : -1,

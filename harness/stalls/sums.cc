@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "harness/stalls/attribution.h"
@@ -8,6 +10,16 @@ namespace {
 constexpr std::int64_t kWarmUpSteps = 2, kFewSteps = 5;
 
 }  // namespace
+
+std::string ToString(const Operation& operation) {
+  if (operation.name == "transfer") return fmt::format("link from rank {} to rank {}", operation.peer, operation.rank);
+  if (operation.name == "sending") return fmt::format("rank {}: sending to rank {}", operation.rank, operation.peer);
+  if (operation.name.find(" of ") != std::string::npos) {
+    return fmt::format("{}, group of rank {}", operation.name, operation.rank);
+  }
+  const std::string stage = operation.stage < 0 ? "" : fmt::format(" of stage {}", operation.stage);
+  return fmt::format("rank {}: {}{}", operation.rank, operation.name, stage);
+}
 
 std::int64_t FirstCountedStep(const Run& run) {
   const bool enough = run.last_step - run.first_step + 1 >= kFewSteps;
