@@ -5,6 +5,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "harness/conform/output_folder.h"
 #include "harness/inputs/make.h"
 #include "harness/protocol/bad_input.h"
 #include "harness/protocol/evidence_files.h"
@@ -15,6 +16,12 @@
 namespace lockstep::cli {
 namespace {
 
+const conform::FolderUse kRequestUse{
+    "lockstep train",
+    "request.json",
+    "workload",
+    {"evidence", "launch.stdout", "launch.stderr", "parameters.safetensors", "data.safetensors", "request.json"}};
+constexpr double kDescribeSeconds = 60;
 constexpr double kStartSeconds = 120;     // to read a large data set
 constexpr double kStepSeconds = 300;      // a step of a large model takes its time
 constexpr double kTotalSeconds = 1e9;     // as long as wanted
@@ -101,10 +108,9 @@ std::vector<protocol::RankEvidence> ReadWhatIsThere(const std::filesystem::path&
 
 Training RunTraining(const protocol::Manifest& manifest, const protocol::Request& request,
                      const std::filesystem::path& folder, const std::function<void(const TrainingState&)>& on_state) {
-  std::filesystem::remove_all(folder);
-  std::filesystem::create_directories(folder);
+  conform::PrepareFolder(folder, kRequestUse);
+  protocol::WriteRequest(folder, request);  // first: from now on the folder is known as ours
   protocol::WriteInputs(folder, inputs::Make(request.workload));
-  protocol::WriteRequest(folder, request);
   LossReader reader(folder, request);
   launch::Job job;
   job.requests = {folder};
@@ -131,6 +137,33 @@ Training RunTraining(const protocol::Manifest& manifest, const protocol::Request
   for (const auto& rank : ranks) hellos.push_back(rank.hello);
   training.summary.system = publish::System(hellos);
   return training;
+}
+
+protocol::Capabilities DescriptionOf(const protocol::Manifest& manifest) {
+  const std::string where = manifest.name + ": describe";
+  const std::string answer =
+      launch::Capture(manifest, manifest.describe, std::max(kDescribeSeconds, manifest.start_seconds));
+  return protocol::CapabilitiesFromJson(protocol::ParseJson(answer, where), where);
+}
+
+void RefuseUnsupported(const protocol::Capabilities& can, const protocol::Manifest& manifest,
+                       const protocol::Request& request) {
+  const std::string why = protocol::WhyUnsupported(can, request.workload, request.plan);
+  if (!why.empty()) throw protocol::BadInput("trainer '" + manifest.name + "'", "can't: " + why);
+}
+
+int ExitCodeOf(launch::EndKind kind) {
+  switch (kind) {
+    case launch::EndKind::kDone:
+      return 0;
+    case launch::EndKind::kError:
+      return 4;
+    case launch::EndKind::kTimeout:
+      return 124;
+    case launch::EndKind::kInterrupted:
+      return 128 + launch::ReceivedSignal();
+  }
+  return 4;
 }
 
 protocol::Workload WorkloadFor(const std::filesystem::path& file, const std::filesystem::path& labels) {

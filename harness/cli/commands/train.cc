@@ -9,6 +9,7 @@
 #include "harness/cli/subcommand.h"
 #include "harness/cli/terminal.h"
 #include "harness/cli/training.h"
+#include "harness/conform/output_folder.h"
 #include "harness/inputs/make.h"
 #include "harness/protocol/bad_input.h"
 #include "harness/protocol/files.h"
@@ -26,6 +27,8 @@ struct Arguments {
   double minutes = 0;
 };
 
+// The request's folder below it is RunTraining's, and holds the mark.
+const conform::FolderUse kFolderUse{"lockstep train", "request/request.json", "workload", {"metrics.prom"}};
 constexpr std::int64_t kDefaultSteps = 200;
 constexpr std::int64_t kTrialSteps = 8;          // that tell how many steps fit into --minutes
 constexpr std::int64_t kMostSteps = 50'000'000;  // bounds the table of which step takes which samples
@@ -74,28 +77,6 @@ std::string StateText(const TrainingState& state) {
   return text;
 }
 
-int ExitCodeOf(launch::EndKind kind) {
-  switch (kind) {
-    case launch::EndKind::kDone:
-      return 0;
-    case launch::EndKind::kError:
-      return 4;
-    case launch::EndKind::kTimeout:
-      return 124;
-    case launch::EndKind::kInterrupted:
-      return 128 + launch::ReceivedSignal();
-  }
-  return 4;
-}
-
-void RefuseUnsupported(const protocol::Manifest& manifest, const protocol::Request& request) {
-  const std::string where = manifest.name + ": describe";
-  const std::string answer = launch::Capture(manifest, manifest.describe, std::max(60.0, manifest.start_seconds));
-  const auto can = protocol::CapabilitiesFromJson(protocol::ParseJson(answer, where), where);
-  const std::string why = protocol::WhyUnsupported(can, request.workload, request.plan);
-  if (!why.empty()) throw BadInput("trainer '" + manifest.name + "'", "can't: " + why);
-}
-
 // How many steps fill the time asked for, from a short run of the same thing.
 std::int64_t StepsIn(double minutes, const protocol::Manifest& manifest, protocol::Request request,
                      const std::filesystem::path& folder) {
@@ -116,9 +97,10 @@ int Run(const Arguments& arguments) {
   const protocol::Plan plan = protocol::ParsePlan(arguments.plan);
   protocol::Validate(plan, workload, "--plan");
   protocol::Request request = RequestOf(workload, plan);
-  RefuseUnsupported(manifest, request);
+  RefuseUnsupported(DescriptionOf(manifest), manifest, request);
   launch::InstallSignalHandlers();
   const std::filesystem::path folder = arguments.folder;
+  conform::PrepareFolder(folder, kFolderUse);
   if (arguments.minutes > 0) request.workload.steps = StepsIn(arguments.minutes, manifest, request, folder / "request");
   std::printf("%s on %s, plan %s, %lld steps of %lld samples, trainer %s\n", publish::WorkloadName(workload).c_str(),
               workload.data.file.empty() ? "made-up data" : workload.data.file.c_str(),
