@@ -172,7 +172,7 @@ Run Join(const std::string& name, const protocol::Plan& plan, const protocol::Sc
     const auto& clock = run.ranks[rank].clock;
     if (clock.rank != static_cast<std::int64_t>(rank)) {
       throw BadInput(
-          name, "has two timelines of rank " + std::to_string(clock.rank) + " or none of rank " + std::to_string(rank));
+          name, "has two timelines of rank " + std::to_string(clock.rank) + ", or none of rank " + std::to_string(rank));
     }
     run.clocks.push_back({clock.uncertainty_seconds, 0});
   }
