@@ -71,7 +71,7 @@ int Main(const std::vector<std::string>& arguments) {
       "Start with:  lockstep conform          (the core profile on the reference trainer)\n"
       "             lockstep train            (trains on text under a plan)\n"
       "             lockstep conform --help   (every subcommand has examples)\n"
-      "Exit codes: 0 all held, 1 a case failed, 2 usage or bad input, 4 could not be run, 5 nothing was judged,\n"
+      "Exit codes: 0 all held, 1 a case failed, 2 usage or bad input, 4 could not be run, 5 nothing held,\n"
       "            124 timed out, 130 and 143 interrupted.");
   std::vector<std::pair<CLI::App*, std::function<int()>>> actions;
   for (const Subcommand* each : AllSubcommands()) {

@@ -5,6 +5,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "harness/conform/output_folder.h"
 #include "harness/inputs/make.h"
 #include "harness/protocol/bad_input.h"
 #include "harness/protocol/evidence_files.h"
@@ -15,6 +16,11 @@
 namespace lockstep::cli {
 namespace {
 
+const conform::FolderUse kRequestUse{
+    "lockstep train",
+    "request.json",
+    "workload",
+    {"evidence", "launch.stdout", "launch.stderr", "parameters.safetensors", "data.safetensors", "request.json"}};
 constexpr double kDescribeSeconds = 60;
 constexpr double kStartSeconds = 120;     // to read a large data set
 constexpr double kStepSeconds = 300;      // a step of a large model takes its time
@@ -102,10 +108,9 @@ std::vector<protocol::RankEvidence> ReadWhatIsThere(const std::filesystem::path&
 
 Training RunTraining(const protocol::Manifest& manifest, const protocol::Request& request,
                      const std::filesystem::path& folder, const std::function<void(const TrainingState&)>& on_state) {
-  std::filesystem::remove_all(folder);
-  std::filesystem::create_directories(folder);
+  conform::PrepareFolder(folder, kRequestUse);
+  protocol::WriteRequest(folder, request);  // first: from now on the folder is known as ours
   protocol::WriteInputs(folder, inputs::Make(request.workload));
-  protocol::WriteRequest(folder, request);
   LossReader reader(folder, request);
   launch::Job job;
   job.requests = {folder};

@@ -24,7 +24,8 @@ struct Training {
   publish::TrainSummary summary;
 };
 
-// Writes the request into `folder`, runs it, and sums up what it left, also when it was cut short.
+// Writes the request into `folder`, runs it, and sums up what it left, also when it was cut short. BadInput where the
+// folder holds other things than an earlier such run.
 Training RunTraining(const protocol::Manifest& manifest, const protocol::Request& request,
                      const std::filesystem::path& folder, const std::function<void(const TrainingState&)>& on_state);
 

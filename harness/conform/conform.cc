@@ -4,8 +4,8 @@
 #include <nlohmann/json.hpp>
 
 #include "harness/conform/judge.h"
+#include "harness/conform/output_folder.h"
 #include "harness/conform/runs.h"
-#include "harness/protocol/bad_input.h"
 #include "harness/protocol/files.h"
 #include "harness/publish/publish.h"
 #include "harness/publish/system.h"
@@ -16,6 +16,11 @@ namespace {
 using nlohmann::json;
 using protocol::Status;
 
+const FolderUse kFolderUse{
+    "lockstep conform",
+    "conform.json",
+    "run_id",
+    {"runs", "inputs", "record.json", "junit.xml", "metrics.prom", "summary.md", "conform.json"}};
 constexpr double kDescribeSeconds = 120;  // a first import of a large framework from a cold disk
 
 json ConfigOf(const Session& session) {
@@ -31,9 +36,7 @@ json ConfigOf(const Session& session) {
 
 json WaiversOf(const Session& session) {
   json rows = json::array();
-  for (const protocol::Waiver& each : session.waivers) {
-    rows.push_back({{"case", each.case_id}, {"check", each.check}, {"cause", each.cause}, {"reason", each.reason}});
-  }
+  for (const protocol::Waiver& each : session.waivers) rows.push_back(protocol::WaiverToJson(each));
   return rows;
 }
 
@@ -55,7 +58,7 @@ Session MakeRuns(const Options& options) {
   session.capabilities = protocol::CapabilitiesToJson(can);
   session.waivers = manifest.waivers;
   for (const Case& each : options.cases) session.cases.push_back({each, WhyUnsupported(can, each), {}});
-  PrepareFolder(options.execute.folder);
+  PrepareFolder(options.execute.folder, kFolderUse);
   WriteSession(options.execute.folder, session);
   Execute(manifest, options.execute, &session);
   session.ended = publish::IsoNow();
@@ -96,7 +99,7 @@ int ExitCodeOf(const protocol::Record& record, int signal) {
   if (signal != 0) return 128 + signal;
   bool held = false, failed = false, broken = false, late = false;
   for (const protocol::CaseResult& each : record.cases) {
-    held = held || each.status == Status::kPass || each.status == Status::kWaived || each.status == Status::kXfail;
+    held = held || each.status == Status::kPass || each.status == Status::kXfail;  // what is waived did not hold
     failed = failed || each.status == Status::kFail || each.status == Status::kXpass;
     broken = broken || each.status == Status::kError;
     late = late || each.status == Status::kTimeout;
@@ -105,20 +108,6 @@ int ExitCodeOf(const protocol::Record& record, int signal) {
   if (broken) return 4;
   if (late) return 124;
   return held ? 0 : 5;
-}
-
-void PrepareFolder(const std::filesystem::path& folder) {
-  namespace fs = std::filesystem;
-  if (fs::exists(folder) && !fs::is_directory(folder)) throw protocol::BadInput(folder.string(), "is not a folder");
-  if (fs::exists(folder) && !fs::is_empty(folder) && !fs::exists(folder / "conform.json")) {
-    throw protocol::BadInput(folder.string(), "holds files that `lockstep conform` did not write",
-                             "name an empty or a new folder with --out");
-  }
-  fs::create_directories(folder);
-  for (const char* name :
-       {"runs", "inputs", "conform.json", "record.json", "junit.xml", "metrics.prom", "summary.md"}) {
-    fs::remove_all(folder / name);
-  }
 }
 
 }  // namespace lockstep::conform

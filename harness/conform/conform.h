@@ -34,11 +34,9 @@ using OnCase = std::function<void(const protocol::CaseResult&)>;
 // Verdicts of a session whose evidence lies in `folder`. `on_case`: called as each is judged; may be empty.
 protocol::Record JudgeSession(const Session& session, const std::filesystem::path& folder, const OnCase& on_case);
 
-// 0 all held, 1 a case failed, 4 a case could not be run, 5 nothing was judged, 124 a case timed out, 130 and 143
-// interrupted (publishing.md). Failed before could-not-run before timed out.
+// 0 all held, 1 a case failed, 4 a case could not be run, 5 nothing held and nothing failed, 124 a case timed out, 130
+// and 143 interrupted. Failed before could-not-run before timed out. A waived case is one that was left out: beside a
+// case that held it changes nothing, and where all are waived, unsupported or skipped nothing was shown.
 int ExitCodeOf(const protocol::Record& record, int signal);
-
-// Makes `folder` ready: takes away what an earlier run left there. Refuses (BadInput) a folder that holds other things.
-void PrepareFolder(const std::filesystem::path& folder);
 
 }  // namespace lockstep::conform

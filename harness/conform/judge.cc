@@ -1,6 +1,7 @@
 #include "harness/conform/judge.h"
 
 #include <algorithm>
+#include <cctype>
 #include <chrono>
 #include <limits>
 #include <tuple>
@@ -136,11 +137,22 @@ void ReadAndCheck(const SessionCase& value, const std::filesystem::path& folder,
   publish::FillFigures(*evidence.at("candidate"), result);
 }
 
+// `words` stand in `text`, and no letter or digit runs on at either end: "mean" is not in "means".
+bool HoldsWords(const std::string& text, const std::string& words) {
+  const auto goes_on = [&](std::size_t at) {
+    return at < text.size() && std::isalnum(static_cast<unsigned char>(text[at])) != 0;
+  };
+  if (words.find_first_not_of(" \t\r\n") == std::string::npos) return false;  // would stand everywhere
+  for (std::size_t at = text.find(words); at != std::string::npos; at = text.find(words, at + 1)) {
+    if ((at == 0 || !goes_on(at - 1)) && !goes_on(at + words.size())) return true;
+  }
+  return false;
+}
+
 bool Covers(const protocol::Waiver& waiver, const std::string& id, const CheckResult& check) {
   const bool prefix = waiver.case_id.ends_with('*');
   const bool same = prefix ? id.starts_with(waiver.case_id.substr(0, waiver.case_id.size() - 1)) : id == waiver.case_id;
-  return same && (waiver.check.empty() || waiver.check == check.check) &&
-         check.diagnosis.find(waiver.cause) != std::string::npos;
+  return same && (waiver.check.empty() || waiver.check == check.check) && HoldsWords(check.diagnosis, waiver.cause);
 }
 
 // Of checks that see the same step and phase wrong, the one that says most of why comes first: one that names a part

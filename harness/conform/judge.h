@@ -25,7 +25,8 @@ Judged JudgeCase(const SessionCase& value, const Session& session, const std::fi
 // the one with the smallest margin. -1 without checks.
 std::int64_t DecidingCheck(const std::vector<protocol::CheckResult>& checks);
 
-// Failed checks that a waiver covers (case, check and cause) become waived; the status of the case follows.
+// Failed checks that a waiver covers (case, check, and cause in whole words) become waived; the status of the case
+// follows.
 void ApplyWaivers(const std::vector<protocol::Waiver>& waivers, protocol::CaseResult* result);
 
 }  // namespace lockstep::conform

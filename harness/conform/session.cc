@@ -92,9 +92,7 @@ SessionCase CaseOf(Fields fields) {
 void WriteSession(const std::filesystem::path& folder, const Session& session) {
   json cases = json::array(), waivers = json::array();
   for (const SessionCase& each : session.cases) cases.push_back(CaseJson(each));
-  for (const protocol::Waiver& each : session.waivers) {
-    waivers.push_back({{"case", each.case_id}, {"check", each.check}, {"cause", each.cause}, {"reason", each.reason}});
-  }
+  for (const protocol::Waiver& each : session.waivers) waivers.push_back(protocol::WaiverToJson(each));
   protocol::WriteJson(folder / kFile, {{"version", kSessionVersion},
                                        {"run_id", session.run_id},
                                        {"started", session.started},
@@ -132,10 +130,7 @@ Session ReadSession(const std::filesystem::path& folder) {
   session.signal = static_cast<int>(fields.Int("signal", 0, 255));
   session.trainer = fields.String("trainer");
   session.capabilities = fields.Raw("capabilities");
-  for (Fields& row : fields.Objects("waivers")) {
-    session.waivers.push_back({row.String("case"), row.String("check"), row.String("cause"), row.String("reason")});
-    row.Done();
-  }
+  for (const Fields& row : fields.Objects("waivers")) session.waivers.push_back(protocol::WaiverFromFields(row));
   for (const Fields& each : fields.Objects("cases")) session.cases.push_back(CaseOf(each));
   fields.Done();
   return session;

@@ -131,13 +131,28 @@ Manifest ManifestFromJson(const nlohmann::json& value, const std::filesystem::pa
       manifest.environment[key] = environment.String(key);
     }
   }
-  for (Fields& row : fields.Objects("waivers")) {
-    manifest.waivers.push_back(
-        {row.String("case"), row.String("check", ""), row.String("cause", ""), row.String("reason")});
-    row.Done();
-  }
+  for (const Fields& row : fields.Objects("waivers")) manifest.waivers.push_back(WaiverFromFields(row));
   fields.Done();
   return manifest;
+}
+
+Waiver WaiverFromFields(Fields fields) {
+  const Waiver waiver{fields.String("case", ""), fields.String("check", ""), fields.String("cause", ""),
+                      fields.String("reason", "")};
+  const bool has_case = fields.Has("case"), has_cause = fields.Has("cause"), has_reason = fields.Has("reason");
+  fields.Done();  // first, so that a misspelt key is named for what it is
+  const auto demand = [&](const char* key, bool there, const std::string& text, const char* expected) {
+    if (!there) fields.Refuse(key, "is missing", expected);
+    if (text.find_first_not_of(" \t\r\n") == std::string::npos) fields.Refuse(key, "is blank", expected);
+  };
+  demand("case", has_case, waiver.case_id, "expected a case's id, or its beginning and '*'");
+  demand("cause", has_cause, waiver.cause, "expected words that the diagnosis must hold");
+  demand("reason", has_reason, waiver.reason, "expected why this difference is accepted");
+  return waiver;
+}
+
+nlohmann::json WaiverToJson(const Waiver& waiver) {
+  return {{"case", waiver.case_id}, {"check", waiver.check}, {"cause", waiver.cause}, {"reason", waiver.reason}};
 }
 
 Capabilities CapabilitiesFromJson(const nlohmann::json& value, const std::string& where) {

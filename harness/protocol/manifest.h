@@ -17,9 +17,13 @@ namespace lockstep::protocol {
 struct Waiver {
   std::string case_id;  // whole id, or a prefix that ends in '*'
   std::string check;    // the check that fails, "" for any
-  std::string cause;    // word of the diagnosis that must appear
+  std::string cause;    // whole words that must stand in the diagnosis
   std::string reason;   // for people
 };
+
+class Fields;
+Waiver WaiverFromFields(Fields fields);  // BadInput where case, cause or reason is blank: it would cover everything
+nlohmann::json WaiverToJson(const Waiver& waiver);
 
 struct Manifest {
   std::filesystem::path file;

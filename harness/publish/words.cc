@@ -151,11 +151,10 @@ std::map<std::string, std::int64_t> CountByStatus(const std::vector<CaseResult>&
 
 std::string VerdictLine(const Record& record) {
   const std::size_t total = record.cases.size();
-  std::size_t holds = 0, waived = 0, broken = 0;
+  std::size_t holds = 0, broken = 0;
   std::string first;
   for (const CaseResult& result : record.cases) {
     if (OutcomeOf(result.status) == Outcome::kHolds) ++holds;
-    if (result.status == Status::kWaived) ++waived;
     if (OutcomeOf(result.status) != Outcome::kBroken) continue;
     if (broken++ == 0) first = OneLine(result.id);
   }
@@ -169,7 +168,7 @@ std::string VerdictLine(const Record& record) {
     const std::string named = line + "; first: " + first;
     return Columns(named) <= kTableWidth ? named : line;
   }
-  if (holds + waived == 0) return fmt::format("FAIL: none of {} cases was run{}", total, tail);
+  if (holds == 0) return fmt::format("FAIL: none of {} cases holds{}", total, tail);
   std::string line =
       fmt::format("{}: {} of {} cases hold{}", record.complete ? "PASS" : "INCOMPLETE", holds, total, tail);
   if (const CheckResult* largest = LargestNoiseRatio(record)) {

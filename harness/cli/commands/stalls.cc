@@ -1,5 +1,6 @@
 // lockstep stalls: where the time of each rank's steps went, of a run made now or of evidence.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -12,6 +13,8 @@
 #include "harness/cli/training.h"
 #include "harness/protocol/bad_input.h"
 #include "harness/schedule/generate.h"
+#include "harness/stalls/trace/export.h"
+#include "harness/stalls/trace/kineto.h"
 
 namespace lockstep::cli {
 namespace {
@@ -19,8 +22,9 @@ namespace {
 using protocol::BadInput;
 
 struct Arguments {
-  std::string run, trainer = kDefaultTrainer, workload, plan = "pp=2,micro_batches=4",
-                   folder = std::string(kDefaultFolder) + "/stalls";
+  std::vector<std::string> run;  // a run's folder, or a file of each rank
+  std::string trace, trainer = kDefaultTrainer, workload, plan = "pp=2,micro_batches=4",
+                     folder = std::string(kDefaultFolder) + "/stalls";
   std::vector<std::string> delays;
   std::int64_t steps = 0;
   bool as_json = false, every_step = false;
@@ -106,18 +110,44 @@ std::filesystem::path RequestFolder(const std::filesystem::path& named) {
                                                          : "expected the folder of a run's request");
 }
 
-int Report(const Arguments& arguments, const std::filesystem::path& folder) {
-  const protocol::Request request = protocol::ReadRequest(folder);
-  const stalls::Run run = stalls::ReadRun(folder);
-  const stalls::Attribution attribution = stalls::Attribute(run);
+// What is reported on, and what bounds advice on it.
+struct Subject {
+  stalls::Run run;
   stalls::Limits limits;
-  limits.samples = request.workload.global_batch / request.plan.data;
+};
+
+Subject SubjectOfFolder(const std::filesystem::path& folder) {
+  const protocol::Request request = protocol::ReadRequest(folder);
+  Subject subject{stalls::ReadRun(folder), {}};
+  subject.limits.samples = request.workload.global_batch / request.plan.data;
   const protocol::Model& model = request.workload.model;
-  if (model.kind == protocol::ModelKind::kGpt) limits.units = model.layers;
-  if (model.kind == protocol::ModelKind::kMlp) limits.units = static_cast<std::int64_t>(model.sizes.size()) - 1;
-  limits.least = kLeastGain * attribution.steps.back().wall;
+  if (model.kind == protocol::ModelKind::kGpt) subject.limits.units = model.layers;
+  if (model.kind == protocol::ModelKind::kMlp) subject.limits.units = std::ssize(model.sizes) - 1;
+  return subject;
+}
+
+// A folder is a run's; files are another profiler's traces, one of each rank.
+Subject SubjectOf(const std::vector<std::string>& named) {
+  if (std::none_of(named.begin(), named.end(),
+                   [](const auto& each) { return std::filesystem::is_regular_file(each); })) {
+    if (named.size() > 1) throw BadInput(named[1], "is one run too many", "expected one run's folder");
+    return SubjectOfFolder(RequestFolder(named[0]));
+  }
+  return {stalls::ReadTraces({named.begin(), named.end()}), {}};
+}
+
+int Report(const Arguments& arguments, Subject subject) {
+  const stalls::Run& run = subject.run;
+  const stalls::Attribution attribution = stalls::Attribute(run);
+  if (!arguments.trace.empty()) {
+    const stalls::TraceWritten written = stalls::WriteChromeTrace(arguments.trace, run, attribution);
+    std::fprintf(stderr, "%s: %lld slices, %lld arrows, for ui.perfetto.dev%s\n", arguments.trace.c_str(),
+                 static_cast<long long>(written.slices), static_cast<long long>(written.flows),
+                 written.flows_left_out == 0 ? "" : "; arrows that would lead back in time are left out");
+  }
+  subject.limits.least = kLeastGain * attribution.steps.back().wall;
   const StallsReport report{run, attribution, stalls::AllowanceOf(run, attribution),
-                            stalls::AdviceFor(run, attribution, limits)};
+                            stalls::AdviceFor(run, attribution, subject.limits)};
   const std::string text =
       arguments.as_json ? StallsJson(report).dump(1) + "\n" : StallsText(report, arguments.every_step);
   std::fwrite(text.data(), 1, text.size(), stdout);
@@ -127,17 +157,18 @@ int Report(const Arguments& arguments, const std::filesystem::path& folder) {
 int Run(const Arguments& arguments, const CLI::App& app) {
   if (!arguments.run.empty()) {
     for (const char* option : {"--trainer", "--workload", "--plan", "--delay", "--steps", "--out"}) {
-      if (app.count(option) > 0) throw BadInput(option, "makes a run", "leave it out, or leave out RUN_DIR");
+      if (app.count(option) > 0) throw BadInput(option, "makes a run", "leave it out, or leave out RUN");
     }
-    return Report(arguments, RequestFolder(arguments.run));
+    return Report(arguments, SubjectOf(arguments.run));
   }
   if (const int code = MakeRun(arguments); code != 0) return code;
-  return Report(arguments, RequestFolder(arguments.folder));
+  return Report(arguments, SubjectOfFolder(RequestFolder(arguments.folder)));
 }
 
 std::function<int()> Declare(CLI::App& app, const std::vector<std::string>&) {
   const auto arguments = std::make_shared<Arguments>();
-  app.add_option("run", arguments->run, "Evidence of a run: the folder of its request. Absent: makes a run");
+  app.add_option("run", arguments->run,
+                 "The folder of a run's evidence, or traces of torch.profiler, one of each rank. Absent: makes a run");
   app.add_option("--trainer", arguments->trainer, "A name of `lockstep list trainers`, or a trainer.toml")
       ->capture_default_str();
   app.add_option("--workload", arguments->workload, "Model, optimizer and batch (TOML); a small gpt if absent");
@@ -147,6 +178,7 @@ std::function<int()> Declare(CLI::App& app, const std::vector<std::string>&) {
                  "Sleep on purpose: rank=1,op=F,ms=50 (op: F, B, I, W, send, data, optimizer, host); also step=3,\n"
                  "micro_batch=0. May be given again");
   app.add_option("--out", arguments->folder, "Folder for the evidence")->capture_default_str();
+  app.add_option("--trace", arguments->trace, "Write Chrome trace events for Perfetto to this file")->type_name("FILE");
   app.add_flag("--every-step", arguments->every_step, "Every step in the table, however many");
   app.add_flag("--json", arguments->as_json, "All figures as JSON, in seconds");
   return [arguments, &app] { return Run(*arguments, app); };
@@ -162,6 +194,8 @@ const Subcommand command_stalls{
     "  lockstep stalls --plan dp=2 --delay rank=1,op=B,ms=200,step=6       find a delay made on purpose\n"
     "  lockstep stalls lockstep-out/train                   a run's evidence, again\n"
     "  lockstep stalls lockstep-out/stalls --json\n"
+    "  lockstep stalls lockstep-out/train --trace train.json        for ui.perfetto.dev, with idle time named\n"
+    "  lockstep stalls rank0.json rank1.json                traces of torch.profiler (export_chrome_trace)\n"
     "\n"
     "  compute         operations F, B, I, W, without the waits inside them\n"
     "  bubble          waits that the schedule has by itself, were all stages alike; (allowed): by its formula\n"

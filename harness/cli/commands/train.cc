@@ -9,6 +9,7 @@
 #include "harness/cli/subcommand.h"
 #include "harness/cli/terminal.h"
 #include "harness/cli/training.h"
+#include "harness/conform/output_folder.h"
 #include "harness/inputs/make.h"
 #include "harness/protocol/bad_input.h"
 #include "harness/protocol/files.h"
@@ -26,6 +27,8 @@ struct Arguments {
   double minutes = 0;
 };
 
+// The request's folder below it is RunTraining's, and holds the mark.
+const conform::FolderUse kFolderUse{"lockstep train", "request/request.json", "workload", {"metrics.prom"}};
 constexpr std::int64_t kDefaultSteps = 200;
 constexpr std::int64_t kTrialSteps = 8;          // that tell how many steps fit into --minutes
 constexpr std::int64_t kMostSteps = 50'000'000;  // bounds the table of which step takes which samples
@@ -97,6 +100,7 @@ int Run(const Arguments& arguments) {
   RefuseUnsupported(DescriptionOf(manifest), manifest, request);
   launch::InstallSignalHandlers();
   const std::filesystem::path folder = arguments.folder;
+  conform::PrepareFolder(folder, kFolderUse);
   if (arguments.minutes > 0) request.workload.steps = StepsIn(arguments.minutes, manifest, request, folder / "request");
   std::printf("%s on %s, plan %s, %lld steps of %lld samples, trainer %s\n", publish::WorkloadName(workload).c_str(),
               workload.data.file.empty() ? "made-up data" : workload.data.file.c_str(),

@@ -1,4 +1,5 @@
-// What the CUDA backend alone has: whose device it is, what a failed call says, what TF32 does when asked for.
+// What the CUDA backend alone has: whose device it is, what it says of itself, what a failed call says, memory that is
+// used again, what TF32 does when asked for.
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -6,12 +7,19 @@
 #include <cstdlib>
 #include <optional>
 
+#include "reference/backends/cuda/arena.h"
 #include "reference/backends/cuda/backend.h"
 #include "reference/backends/cuda/check.h"
 #include "suites/kernels/desk.h"
 
 namespace lockstep::test {
 namespace {
+
+#ifdef LOCKSTEP_VIRTUAL_GPU
+constexpr bool kVirtual = true;
+#else
+constexpr bool kVirtual = false;
+#endif
 
 using backends::cuda::AskedForTF32;
 using backends::cuda::CudaError;
@@ -69,6 +77,21 @@ TEST(Check, NamesRankHostFileLineAndExpression) {
   static_cast<void>(cudaGetLastError());
 }
 
+TEST(CudaDevice, IsAGpuOrSaysThatItIsVirtualAndNamesItsLibraries) {
+  const auto info = MakeTestDevice()->Info();
+  EXPECT_EQ(info.kind, kVirtual ? "virtual" : "gpu");
+  for (const char* library : {"cuda_runtime", "cuda_driver", "cublas", "nccl", "fp32_products"}) {
+    EXPECT_TRUE(info.libraries.contains(library)) << library;
+  }
+}
+
+TEST(CudaDevice, UsesABlockAgainThatWasGivenBackButUnderAddressSanitizer) {
+  const auto device = MakeTestDevice();
+  const void* const before = device->Allocate(12345, device::Category::kActivations).data();
+  const void* const again = device->Allocate(12345, device::Category::kWorkspace).data();
+  EXPECT_TRUE(again == before || !backends::cuda::Arena::kRecycles);
+}
+
 TEST(Memory, WhatTheDeviceDoesNotHaveNamesRankDeviceCategoryAndBytes) {
   const auto device = MakeTestDevice();
   const std::string what = WhatOf<device::OutOfMemory>(
@@ -106,7 +129,7 @@ TEST(TF32, RoundsTheInputsOfProductsWhenAskedForAndIsSaid) {
                       .c = c});
     const auto got = desk.Read(c, n * n);
     // A real GPU may round when it is asked to, and need not.
-    const bool rounds = tf32 && Facts().kind == "virtual";
+    const bool rounds = tf32 && kVirtual;
     if (tf32 && !rounds) continue;
     EXPECT_EQ(got, std::vector<float>(n * n, rounds ? 1.0f : x)) << "TF32 " << tf32;
   }

@@ -10,40 +10,13 @@
 #include <sstream>
 
 #include "harness/cli/subcommand.h"
-#include "harness/protocol/files.h"
-#include "harness/protocol/record.h"
-#include "suites/unit/cli/run.h"
+#include "suites/unit/cli/command_line.h"
 
 namespace lockstep::cli {
 namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
-
-class CommandLine : public ::testing::Test {
- protected:
-  void SetUp() override {
-    std::string pattern = std::filesystem::temp_directory_path() / "cli-test-XXXXXX";
-    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-    folder_ = pattern;
-  }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
-
-  std::string FakeTrainer(const std::string& mode) {
-    const std::string script = LOCKSTEP_SOURCE_DIR "/suites/unit/cli/fake_trainer.py";
-    const auto file = folder_ / (mode + ".toml");
-    std::ofstream(file) << "name = \"fake\"\nprotocol = 1\ndescribe = [\"python3\", \"" << script << "\", \"" << mode
-                        << "\", \"--describe\"]\nlaunch = [\"python3\", \"" << script << "\", \"" << mode
-                        << "\", \"{requests}\"]\nstart_seconds = 60\n";
-    return file;
-  }
-
-  protocol::Record ReadRecord() const {
-    return protocol::RecordFromJson(protocol::ReadJson(folder_ / "out" / "record.json"), "record.json");
-  }
-
-  std::filesystem::path folder_;
-};
 
 TEST_F(CommandLine, RefusesMisspeltWordsWithTheNearestRightOne) {
   struct Row {

@@ -7,6 +7,7 @@
 
 #include "harness/conform/conform.h"
 #include "harness/conform/judge.h"
+#include "harness/conform/output_folder.h"
 #include "harness/conform/runs.h"
 #include "harness/protocol/bad_input.h"
 
@@ -75,7 +76,10 @@ TEST(Waiver, DoesNotCoverAnotherCaseCheckOrCause) {
   for (const protocol::Waiver& waiver :
        std::vector<protocol::Waiver>{{"dp.uneven", "noise_ratio", "mean of means", "r"},  // neither whole id nor prefix
                                      {"dp.uneven*", "ledger", "mean of means", "r"},
-                                     {"dp.uneven*", "", "summed, not averaged", "r"}}) {
+                                     {"dp.uneven*", "", "summed, not averaged", "r"},
+                                     {"dp.uneven*", "", "an", "no word of it: inside 'mean' and 'means'"},
+                                     {"*", "", "", "whatever it is"},
+                                     {"*", "", " ", "whatever it is"}}) {
     CaseResult result = FailedCase();
     ApplyWaivers({waiver}, &result);
     EXPECT_EQ(result.status, Status::kFail) << waiver.case_id;
@@ -104,8 +108,11 @@ TEST(ExitCode, IsThatOfTheWorstCase) {
   EXPECT_EQ(ExitCodeOf(RecordOf({Status::kPass}), 15), 143);
 }
 
-TEST(ExitCode, OfNothingJudgedIsFive) {
+// What is waived did not hold; it counts as held beside what did.
+TEST(ExitCode, OfNothingThatHeldIsFive) {
   EXPECT_EQ(ExitCodeOf(RecordOf({}), 0), 5);
+  EXPECT_EQ(ExitCodeOf(RecordOf({Status::kWaived}), 0), 5);
+  EXPECT_EQ(ExitCodeOf(RecordOf({Status::kWaived, Status::kUnsupported, Status::kSkip}), 0), 5);
   EXPECT_EQ(ExitCodeOf(RecordOf({Status::kUnsupported, Status::kSkip}), 0), 5);
 }
 
@@ -202,6 +209,13 @@ TEST_F(OutputFolder, KeepsASession) {
   EXPECT_EQ(read.waivers.at(0).cause, "c");
 }
 
+TEST_F(OutputFolder, RefusesASessionWithAWaiverThatCoversEverything) {
+  Session session = SmallSession();
+  session.waivers = {{"*", "", "", "whatever it is"}};
+  WriteSession(folder_, session);
+  EXPECT_THROW(ReadSession(folder_), protocol::BadInput);
+}
+
 TEST_F(OutputFolder, RefusesASessionWhoseEvidenceLiesOutside) {
   Session session = SmallSession();
   session.cases[0].runs[0].folder = "runs/../../elsewhere";
@@ -210,13 +224,19 @@ TEST_F(OutputFolder, RefusesASessionWhoseEvidenceLiesOutside) {
 }
 
 TEST_F(OutputFolder, IsNotClearedWhenItHoldsOtherThings) {
+  const FolderUse use{"lockstep test", "mark.json", "run_id", {"runs", "mark.json"}};
   std::ofstream(folder_ / "thesis.txt") << "x";
-  EXPECT_THROW(PrepareFolder(folder_), protocol::BadInput);
-  std::ofstream(folder_ / "conform.json") << "{}";
+  EXPECT_THROW(PrepareFolder(folder_, use), protocol::BadInput);
+  for (const char* foreign : {"{}", "[1]", "not JSON"}) {
+    std::ofstream(folder_ / "mark.json") << foreign;
+    EXPECT_THROW(PrepareFolder(folder_, use), protocol::BadInput) << foreign;
+  }
+  std::ofstream(folder_ / "mark.json") << R"({"run_id": "1"})";
   std::filesystem::create_directories(folder_ / "runs" / "old");
-  PrepareFolder(folder_);
+  PrepareFolder(folder_, use);
   EXPECT_TRUE(std::filesystem::exists(folder_ / "thesis.txt"));
   EXPECT_FALSE(std::filesystem::exists(folder_ / "runs"));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "mark.json"));
 }
 
 TEST_F(OutputFolder, JudgesATimeoutAndABrokenRunForWhatTheyAre) {

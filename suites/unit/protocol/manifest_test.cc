@@ -84,6 +84,21 @@ TEST(Manifest, RefusalsNameFileAndField) {
               HasSubstr("trainer.toml: faulty_launch: has no {fault}"));
 }
 
+// A waiver that names no case, no cause or no reason would cover whatever fails.
+TEST(Manifest, RefusesAWaiverThatCoversEverything) {
+  for (const char* blank : {"\"\"", "\" \"", "\"\\t\\n\""}) {
+    for (const auto& [key, words] :
+         {std::pair{"case", "dp.uneven_tokens*"}, {"cause", "mean of means"}, {"reason", "as it is"}}) {
+      const std::string from = std::string(key) + " = \"" + words + "\"";
+      EXPECT_THAT(RefusalAfter(from, std::string(key) + " = " + blank),
+                  HasSubstr("trainer.toml: waivers[0]." + std::string(key) + ": is blank; expected"));
+    }
+  }
+  EXPECT_THAT(RefusalAfter("cause = \"mean of means\"\n", ""), HasSubstr("trainer.toml: waivers[0].cause: is missing"));
+  EXPECT_THAT(RefusalAfter("case = \"dp.uneven_tokens*\"\n", ""),
+              HasSubstr("trainer.toml: waivers[0].case: is missing"));
+}
+
 Capabilities AbleToAll() {
   Capabilities can;
   can.name = "t";

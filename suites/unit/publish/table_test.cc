@@ -96,9 +96,11 @@ TEST(VerdictLine, NeverPassesWhatDidNotRun) {
   EXPECT_EQ(VerdictLine(record), "FAIL: no case was run");
   record = PassingRecord();
   for (protocol::CaseResult& result : record.cases) result.status = Status::kUnsupported;
-  EXPECT_EQ(VerdictLine(record), "FAIL: none of 4 cases was run, 4 unsupported");
+  EXPECT_EQ(VerdictLine(record), "FAIL: none of 4 cases holds, 4 unsupported");
   record.cases[0].status = Status::kWaived;
-  EXPECT_EQ(VerdictLine(record), "PASS: 0 of 4 cases hold, 3 unsupported, 1 waived");
+  EXPECT_EQ(VerdictLine(record), "FAIL: none of 4 cases holds, 3 unsupported, 1 waived");
+  record.cases[1].status = Status::kPass;
+  EXPECT_THAT(VerdictLine(record), testing::StartsWith("PASS: 1 of 4 cases hold, 2 unsupported, 1 waived"));
   record = PassingRecord();
   record.complete = false;
   EXPECT_THAT(VerdictLine(record), testing::StartsWith("INCOMPLETE: 4 of 4 cases hold; cut short"));

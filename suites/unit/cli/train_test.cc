@@ -1,0 +1,49 @@
+// `lockstep train`: what it refuses, what it leaves alone, and what it says.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "suites/unit/cli/command_line.h"
+
+namespace lockstep::cli {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+class Train : public CommandLine {
+ protected:
+  Outcome Run(std::vector<std::string> more) {
+    std::vector<std::string> arguments{"train",  "--trainer", FakeTrainer("crash"), "--workload", SmallWorkload(),
+                                       "--plan", "single"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return Lockstep(arguments);
+  }
+};
+
+TEST_F(Train, LeavesFilesAloneThatItDidNotWrite) {
+  const std::string notes = Write("mine/request/notes.txt", "a year's work"),
+                    figures = Write("mine/metrics.prom", "x 1");
+  const Outcome outcome = Run({"--out", folder_ / "mine"});
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_THAT(outcome.err, AllOf(HasSubstr("holds files that `lockstep train` did not write"), HasSubstr("--out")));
+  EXPECT_EQ(protocol::ReadTextFile(notes), "a year's work");
+  EXPECT_EQ(protocol::ReadTextFile(figures), "x 1");
+}
+
+TEST_F(Train, LeavesARequestAloneThatIsNotIts) {
+  const std::string request = Write("mine/request/request.json", "{\"method\": \"GET\"}");
+  EXPECT_EQ(Run({"--out", folder_ / "mine"}).code, 2);
+  EXPECT_TRUE(std::filesystem::exists(request));
+}
+
+TEST_F(Train, UsesItsOwnFolderAgainAndKeepsWhatLiesBesideItsFiles) {
+  EXPECT_EQ(Run({"--out", folder_ / "out"}).code, 4);  // the trainer crashes, after the request is written
+  const std::string notes = Write("out/request/notes.txt", "kept");
+  Write("out/request/evidence/rank_00000/hello.json", "of an earlier run");
+  EXPECT_EQ(Run({"--out", folder_ / "out"}).code, 4);
+  EXPECT_EQ(protocol::ReadTextFile(notes), "kept");
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "out/request/evidence"));
+}
+
+}  // namespace
+}  // namespace lockstep::cli
