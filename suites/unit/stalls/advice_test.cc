@@ -53,7 +53,7 @@ TEST(Advice, GivesWhatAnotherScheduleSavesByItsFormula) {
   Scene scene = SceneOf("pp=4,m=8");
   scene.forward = 2;
   scene.backward = 4;
-  const Advice advice = Find(Given(scene), "schedule zb_h1");
+  const Advice advice = Find(Given(scene, {.units = 4}), "schedule zb_h1");  // no room for chunks
   // (p-1)(F+B) - (p-1)(F+I-W), I = W = B/2
   EXPECT_NEAR(advice.seconds, 3 * 6 - 3 * 2, kTicks);
 }
