@@ -14,7 +14,7 @@ ALLOWED = {
     "harness/protocol": [],
     "harness/oracle": ["harness/protocol"],
     "harness/inputs": ["harness/protocol"],
-    "harness/checks": ["harness/protocol", "harness/oracle"],
+    "harness/checks": ["harness/protocol", "harness/oracle", "harness/stalls"],
     "harness/schedule": ["harness/protocol"],
     "harness/stalls": ["harness/protocol", "harness/schedule"],
     "harness/launch": ["harness/protocol"],

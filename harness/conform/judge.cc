@@ -31,7 +31,7 @@ int PhaseOf(const protocol::Divergence& divergence) {
 
 // Which class says most about a case that holds: the one with a bound to come near to, then the strictest.
 int ClassOrder(const std::string& equality_class) {
-  const std::vector<std::string> classes{"T", "B2", "B1", "B0"};
+  const std::vector<std::string> classes{"time", "T", "B2", "B1", "B0"};
   return static_cast<int>(std::find(classes.begin(), classes.end(), equality_class) - classes.begin());
 }
 
@@ -156,9 +156,10 @@ bool Covers(const protocol::Waiver& waiver, const std::string& id, const CheckRe
 }
 
 // Of checks that see the same step and phase wrong, the one that says most of why comes first: one that names a part
-// (exact), then ranks that disagree (B0), then distance from the oracle (T), then bytes that differ from another run's.
+// (exact), then ranks that disagree (B0), then distance from the oracle (T), then bytes that differ from another run's,
+// then what took too long.
 int Bluntness(const std::string& equality_class) {
-  const std::vector<std::string> order{"exact", "B0", "T", "B1", "B2"};
+  const std::vector<std::string> order{"exact", "B0", "T", "B1", "B2", "time"};
   return static_cast<int>(std::find(order.begin(), order.end(), equality_class) - order.begin());
 }
 
