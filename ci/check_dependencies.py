@@ -20,7 +20,7 @@ ALLOWED = {
     "harness/launch": ["harness/protocol"],
     "harness/publish": ["harness/protocol"],
     "harness/conform": ["harness/protocol", "harness/oracle", "harness/inputs", "harness/checks", "harness/schedule",
-                        "harness/launch", "harness/publish"],
+                        "harness/launch", "harness/publish", "harness/stalls"],
     "harness/cli": ["harness"],
     "reference/device": ["harness/protocol"],
     "reference/trainer": ["harness/protocol", "reference/device"],

@@ -13,6 +13,7 @@
 #include "harness/protocol/bad_input.h"
 #include "harness/protocol/files.h"
 #include "harness/publish/figures.h"
+#include "harness/stalls/figures.h"
 
 namespace lockstep::conform {
 namespace {
@@ -115,10 +116,16 @@ void Conclude(CaseResult* result) {
   result->reason = deciding.check + ": " + deciding.diagnosis;
 }
 
+publish::TimeFigures TimesOf(const RunEvidence& run, const std::filesystem::path& folder) {
+  const stalls::RunFigures figures = stalls::FiguresOf(folder, run.request(), run.ranks());
+  return {figures.seconds, figures.bubble_ratio, figures.bubble_expected_ratio};
+}
+
 void ReadAndCheck(const SessionCase& value, const std::filesystem::path& folder, const std::filesystem::path& cache,
                   Judged* judged) {
   CaseResult* result = &judged->result;
   Evidence evidence;
+  publish::TimeFigures times;
   std::string reading;
   try {
     for (const RunRecord& run : value.runs) {
@@ -128,13 +135,15 @@ void ReadAndCheck(const SessionCase& value, const std::filesystem::path& folder,
     }
     for (const auto& rank : evidence.at("candidate")->ranks()) judged->hellos.push_back(rank.hello);
     result->checks = RunChecks(value, folder, cache, evidence);
+    reading = "candidate";
+    times = TimesOf(*evidence.at("candidate"), folder / value.runs.at(0).folder);
   } catch (const protocol::BadInput& error) {
     result->status = Status::kFail;
     result->reason = "bad evidence (" + reading + " run): " + error.what();
     return;
   }
   Conclude(result);
-  publish::FillFigures(*evidence.at("candidate"), result);
+  publish::FillFigures(*evidence.at("candidate"), times, result);
 }
 
 // `words` stand in `text`, and no letter or digit runs on at either end: "mean" is not in "means".
