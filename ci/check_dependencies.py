@@ -16,6 +16,7 @@ ALLOWED = {
     "harness/inputs": ["harness/protocol"],
     "harness/checks": ["harness/protocol", "harness/oracle"],
     "harness/schedule": ["harness/protocol"],
+    "harness/stalls": ["harness/protocol", "harness/schedule"],
     "harness/launch": ["harness/protocol"],
     "harness/publish": ["harness/protocol"],
     "harness/conform": ["harness/protocol", "harness/oracle", "harness/inputs", "harness/checks", "harness/schedule",

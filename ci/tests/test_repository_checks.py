@@ -1,5 +1,6 @@
 """The checks of the repository must themselves catch what they are for."""
 import pathlib
+import subprocess
 import sys
 import tempfile
 import unittest
@@ -88,6 +89,15 @@ class LayoutRule(unittest.TestCase):
 
     def test_refuses_an_empty_tree(self):
         self.assertEqual(len(self.problems({})), 1)
+
+
+class IgnoredFiles(unittest.TestCase):
+    def test_what_the_commands_of_the_readme_leave_is_not_part_of_the_tree(self):
+        root = pathlib.Path(__file__).resolve().parent.parent.parent
+        left = ["lockstep-out/record.json", "build/bin/lockstep", "build-asan/build.ninja", "build-cuda/x.o"]
+        done = subprocess.run(["git", "-c", f"safe.directory={root}", "check-ignore", *left], cwd=root,
+                              capture_output=True, text=True)
+        self.assertEqual(done.stdout.split(), left, done.stderr)
 
 
 if __name__ == "__main__":

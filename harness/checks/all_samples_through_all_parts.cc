@@ -8,6 +8,17 @@ namespace lockstep::checks {
 
 namespace {
 
+// "" where all parts of a rank's replica ran the same samples.
+std::string PartsWords(const protocol::RunEvidence& run, const protocol::Plan& plan, std::int64_t rank,
+                       std::int64_t step) {
+  protocol::Coordinates at = plan.At(rank);
+  for (at.pipeline = 0; at.pipeline < plan.pipeline; ++at.pipeline) {
+    if (SamplesOf(run, plan.RankOf(at), step) == SamplesOf(run, rank, step)) continue;
+    return fmt::format("; part {} ran others: the batch is dealt over the parts too", at.pipeline);
+  }
+  return "";
+}
+
 protocol::CheckResult Run(const Input& input) {
   const protocol::RunEvidence& run = *input.runs.candidate;
   Verdict verdict;
@@ -22,9 +33,10 @@ protocol::CheckResult Run(const Input& input) {
       for (const auto& samples : ran) seen += static_cast<std::int64_t>(samples.size());
       verdict.Count(due);
       if (ran == expected) continue;
-      verdict.Report({s, "ledger", "", rank, -1},
-                     fmt::format("{} of {} samples of replica {} passed through part {} (rank {}); {}", seen, due,
-                                 at.data, at.pipeline, rank, BatchWords(input, run, s, rank)));
+      verdict.Report(
+          {s, "ledger", "", rank, -1},
+          fmt::format("{} of {} samples of replica {} passed through part {} (rank {}){}; {}", seen, due, at.data,
+                      at.pipeline, rank, PartsWords(run, input.plan, rank, s), BatchWords(input, run, s, rank)));
     }
   }
   // One stage a rank: forwards are logged as they run, and a part that overtakes another would show as disorder.

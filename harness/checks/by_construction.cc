@@ -18,12 +18,20 @@ protocol::CheckResult Run(const Input& input) {
     std::vector<std::string> kinds;
     if (candidate.request().evidence.gradients) kinds.push_back("grad");
     if (candidate.request().evidence.parameters) kinds.push_back("param");
-    // The state loaded holds no gradients, so it is compared by itself.
-    CompareGathered(input, {candidate, single, "the run", "the single run", first, first}, {"param"}, verdict);
-    CompareGathered(input, {candidate, single, "the run", "the single run", first + 1, last}, kinds, verdict);
+    RunPair pair{candidate, single, "the run", "the single run", first, first};
+    pair.rounding = "rounding alone: the same numbers, added in another order (of micro-batches, or within a sum)";
+    pair.larger = "more than rounding: other numbers";
+    CompareGathered(input, pair, {"param"}, verdict);  // the state loaded holds no gradients
+    pair.first = first + 1;
+    pair.last = last;
+    CompareGathered(input, pair, kinds, verdict);
   } else {
     const protocol::RunEvidence& variant = Need(input.runs.variant, "variant");
-    CompareByRank(input, {candidate, variant, "the run", "the run with overlap turned round", first, last}, verdict);
+    CompareByRank(input,
+                  {candidate, variant, "the run", "the run with overlap turned round", first, last,
+                   "rounding alone: the overlapped reduction adds in another order",
+                   "more than rounding: the overlapped reduction meets gradients that are not complete"},
+                  verdict);
   }
   return verdict.Finish();
 }

@@ -4,6 +4,7 @@
 #include "harness/checks/support/compare.h"
 #include "harness/checks/support/diagnosis.h"
 #include "harness/checks/support/evidence_view.h"
+#include "harness/checks/support/tolerance.h"
 #include "harness/checks/support/verdict.h"
 #include "harness/protocol/bad_input.h"
 
@@ -50,12 +51,15 @@ void CompareParameters(const RunEvidence& run, const std::string& name, const Ex
       due[i] -= before.at(p->name)[i];
     }
     update.Add(moved, due);
+    const std::string cause = IsRounding(update.relative(), exact.precision)
+                                  ? ": rounded where nothing need round, as by a scale that is no power of two"
+                                  : "";
     verdict.Report(
         {1, "optimizer", "param/" + p->name, -1, -1},
         fmt::format("{} of {} elements of param/{} of {} are not exact, the first at {}: {:.9g}, right {:.9g}; its "
-                    "update: alpha {:.4f}, rho {}",
+                    "update: alpha {:.4f}, rho {}{}",
                     difference->count, p->size(), p->name, name, difference->first, difference->a, difference->b,
-                    update.alpha(), Figure(update.rho())),
+                    update.alpha(), Figure(update.rho()), cause),
         update.alpha(), update.rho());
   }
 }

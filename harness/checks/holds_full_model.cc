@@ -25,9 +25,10 @@ protocol::CheckResult Run(const Input& input) {
         if (held && run.SliceOf(rank, s, tensor).IsWhole() && run.SliceOf(rank, s, tensor).global_shape == p.shape)
           continue;
         const std::string part = held ? protocol::ToString(run.SliceOf(rank, s, tensor).shape) : "nothing";
-        verdict.Report(
-            {s, s == FirstStep(run) - 1 ? "load" : "optimizer", tensor, rank, -1},
-            fmt::format("rank {} holds {} of {}, which is {}", rank, part, tensor, protocol::ToString(p.shape)));
+        const std::string kind = held ? "a shard, where the plan has whole replicas" : "left out";
+        verdict.Report({s, s == FirstStep(run) - 1 ? "load" : "optimizer", tensor, rank, -1},
+                       fmt::format("rank {} holds {} of {}, which is {}: {}", rank, part, tensor,
+                                   protocol::ToString(p.shape), kind));
       }
     }
   }

@@ -10,7 +10,10 @@ protocol::CheckResult Run(const Input& input) {
   const protocol::RunEvidence& candidate = *input.runs.candidate;
   const protocol::RunEvidence& rerun = Need(input.runs.rerun, "rerun");
   Verdict verdict;
-  CompareByRank(input, {candidate, rerun, "the run", "the rerun", FirstStep(candidate) - 1, LastStep(candidate)},
+  CompareByRank(input,
+                {candidate, rerun, "the run", "the rerun", FirstStep(candidate) - 1, LastStep(candidate),
+                 "rounding alone: something is added in an order that is not the same in every run",
+                 "more than rounding: a race, or a random number that the request's seed does not fix"},
                 verdict);
   return verdict.Finish();
 }

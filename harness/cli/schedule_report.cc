@@ -6,6 +6,8 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "harness/cli/columns.h"
+
 namespace lockstep::cli {
 namespace {
 
@@ -16,23 +18,6 @@ using schedule::Simulation;
 
 constexpr std::size_t kPathSteps = 16;  // of the critical path, printed; more are cut in the middle
 constexpr std::size_t kRows = 64;       // of the table
-
-using Rows = std::vector<std::vector<std::string>>;
-
-// Columns as wide as their widest cell, aligned at the right.
-std::string Aligned(const Rows& rows) {
-  std::vector<std::size_t> widths;
-  for (const auto& row : rows) {
-    widths.resize(std::max(widths.size(), row.size()));
-    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
-  }
-  std::string text;
-  for (const auto& row : rows) {
-    for (std::size_t i = 0; i < row.size(); ++i) text += fmt::format("{:>{}}", row[i], widths[i] + (i > 0 ? 3 : 2));
-    text += "\n";
-  }
-  return text;
-}
 
 std::string Percent(std::int64_t part, std::int64_t whole) {
   return whole == 0 ? "-" : fmt::format("{:.1f}%", 100.0 * static_cast<double>(part) / static_cast<double>(whole));

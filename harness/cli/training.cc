@@ -21,6 +21,7 @@ const conform::FolderUse kRequestUse{
     "request.json",
     "workload",
     {"evidence", "launch.stdout", "launch.stderr", "parameters.safetensors", "data.safetensors", "request.json"}};
+constexpr double kDescribeSeconds = 60;
 constexpr double kStartSeconds = 120;     // to read a large data set
 constexpr double kStepSeconds = 300;      // a step of a large model takes its time
 constexpr double kTotalSeconds = 1e9;     // as long as wanted
@@ -136,6 +137,33 @@ Training RunTraining(const protocol::Manifest& manifest, const protocol::Request
   for (const auto& rank : ranks) hellos.push_back(rank.hello);
   training.summary.system = publish::System(hellos);
   return training;
+}
+
+protocol::Capabilities DescriptionOf(const protocol::Manifest& manifest) {
+  const std::string where = manifest.name + ": describe";
+  const std::string answer =
+      launch::Capture(manifest, manifest.describe, std::max(kDescribeSeconds, manifest.start_seconds));
+  return protocol::CapabilitiesFromJson(protocol::ParseJson(answer, where), where);
+}
+
+void RefuseUnsupported(const protocol::Capabilities& can, const protocol::Manifest& manifest,
+                       const protocol::Request& request) {
+  const std::string why = protocol::WhyUnsupported(can, request.workload, request.plan);
+  if (!why.empty()) throw protocol::BadInput("trainer '" + manifest.name + "'", "can't: " + why);
+}
+
+int ExitCodeOf(launch::EndKind kind) {
+  switch (kind) {
+    case launch::EndKind::kDone:
+      return 0;
+    case launch::EndKind::kError:
+      return 4;
+    case launch::EndKind::kTimeout:
+      return 124;
+    case launch::EndKind::kInterrupted:
+      return 128 + launch::ReceivedSignal();
+  }
+  return 4;
 }
 
 protocol::Workload WorkloadFor(const std::filesystem::path& file, const std::filesystem::path& labels) {

@@ -29,6 +29,15 @@ struct Training {
 Training RunTraining(const protocol::Manifest& manifest, const protocol::Request& request,
                      const std::filesystem::path& folder, const std::function<void(const TrainingState&)>& on_state);
 
+// What the trainer says that it can do. Throws BadInput where it can't be asked.
+protocol::Capabilities DescriptionOf(const protocol::Manifest& manifest);
+
+// Throws BadInput where the trainer can't run the request, and says why.
+void RefuseUnsupported(const protocol::Capabilities& can, const protocol::Manifest& manifest,
+                       const protocol::Request& request);
+
+int ExitCodeOf(launch::EndKind kind);
+
 // A workload to train on `file`: a small gpt for text and tokens, a small mlp for images.
 protocol::Workload WorkloadFor(const std::filesystem::path& file, const std::filesystem::path& labels);
 

@@ -20,7 +20,8 @@ struct Backend {
   std::string description;  // a line of --help
   // capacity_bytes 0: no cap; ordinal: what messages and evidence call the device, the rank's number in the world.
   std::function<std::unique_ptr<device::Device>(std::int64_t capacity_bytes, int ordinal)> make_device;
-  // deadline: how long a peer may keep an operation waiting. Called before make_device.
+  // deadline: how long a peer may keep an operation waiting. Called before make_device, if at all: the device of a
+  // process without a world is the first of its node.
   std::function<std::unique_ptr<device::Communicator>(int* argc, char*** argv, std::chrono::seconds deadline)>
       make_world;
   std::function<void(int code)> abort;  // ends every rank

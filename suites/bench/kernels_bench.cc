@@ -12,6 +12,7 @@
 
 #include "reference/backends/kokkos/backend.h"
 #include "reference/device/device.h"
+#include "suites/bench/run.h"
 
 namespace lockstep::bench {
 namespace {
@@ -247,8 +248,5 @@ BENCHMARK(AdamWStep)->Unit(benchmark::kMicrosecond);
 
 int main(int argc, char** argv) {
   const lockstep::backends::kokkos::Runtime runtime;
-  benchmark::Initialize(&argc, argv);
-  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
-  benchmark::RunSpecifiedBenchmarks();
-  benchmark::Shutdown();
+  return lockstep::bench::Run(argc, argv);
 }

@@ -14,6 +14,7 @@
 #include "harness/schedule/lower.h"
 #include "harness/schedule/simulate.h"
 #include "harness/schedule/verify.h"
+#include "suites/bench/run.h"
 
 namespace lockstep::bench {
 namespace {
@@ -50,4 +51,4 @@ BENCHMARK_CAPTURE(VerifyAndSimulate, zb_v_with_transfers, "zb_v", true)->Unit(be
 }  // namespace
 }  // namespace lockstep::bench
 
-BENCHMARK_MAIN();
+int main(int argc, char** argv) { return lockstep::bench::Run(argc, argv); }

@@ -21,6 +21,7 @@
 #include "harness/protocol/manifest.h"
 #include "harness/protocol/request.h"
 #include "harness/schedule/generate.h"
+#include "suites/bench/run.h"
 
 namespace lockstep::bench {
 namespace {
@@ -117,4 +118,4 @@ BENCHMARK(Timeline)->UseManualTime()->Iterations(1)->Unit(benchmark::kMillisecon
 }  // namespace
 }  // namespace lockstep::bench
 
-BENCHMARK_MAIN();
+int main(int argc, char** argv) { return lockstep::bench::Run(argc, argv); }

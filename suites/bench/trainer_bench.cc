@@ -28,6 +28,7 @@
 #include "harness/protocol/manifest.h"
 #include "harness/protocol/request.h"
 #include "harness/schedule/generate.h"
+#include "suites/bench/run.h"
 
 namespace lockstep::bench {
 namespace {
@@ -142,18 +143,15 @@ int main(int argc, char** argv) {
       break;
     }
   }
-  benchmark::Initialize(&argc, argv);
-  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
   try {
     const auto manifest = lockstep::protocol::ReadManifest(file);
     benchmark::RegisterBenchmark("TrainerThroughput/gpt_6x384", lockstep::bench::TrainerThroughput, manifest)
         ->Iterations(1)
         ->UseManualTime()
         ->Unit(benchmark::kMillisecond);
-    benchmark::RunSpecifiedBenchmarks();
+    return lockstep::bench::Run(argc, argv);
   } catch (const lockstep::protocol::BadInput& problem) {
     std::fprintf(stderr, "bench_trainer: %s\n", problem.what());
     return 2;
   }
-  return 0;
 }

@@ -12,6 +12,7 @@
 #include <stdexcept>
 
 #include "reference/virtual_gpu/runtime/enqueue.h"
+#include "suites/bench/run.h"
 
 namespace lockstep::bench {
 namespace {
@@ -187,4 +188,4 @@ BENCHMARK(CopyFromAnIdleDevice)->ArgName("MiB")->Arg(1)->Arg(64)->UseRealTime()-
 }  // namespace
 }  // namespace lockstep::bench
 
-BENCHMARK_MAIN();
+int main(int argc, char** argv) { return lockstep::bench::Run(argc, argv); }

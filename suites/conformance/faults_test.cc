@@ -81,5 +81,20 @@ TEST(FaultCatalogue, SpreadsOverEveryKindAndEveryWordIsSaid) {
   }
 }
 
+// Rule 7 of the design: a check that no fault proves is not done. That the fault's check decides is what
+// IsCaughtWithItsFirstDivergenceAndCause demands.
+TEST(FaultCatalogue, HasAFaultForEveryCheckToDecide) {
+  std::set<std::string> checks;
+  for (const auto& row : nlohmann::json::parse(RunProgram("lockstep", {"list", "checks", "--json"}).output)) {
+    checks.insert(row.at("name").get<std::string>());
+  }
+  ASSERT_FALSE(checks.empty());
+  for (const std::string& trainer : ReferenceTrainers()) {
+    std::set<std::string> deciding;
+    for (const Expected& fault : Catalogue(trainer)) deciding.insert(fault.check);
+    EXPECT_EQ(deciding, checks) << trainer;
+  }
+}
+
 }  // namespace
 }  // namespace lockstep::conformance

@@ -76,6 +76,16 @@ std::vector<std::string> ReferenceTrainers() {
   return trainers;
 }
 
+std::vector<ListedCase> ListedCases() {
+  const Outcome outcome = RunProgram("lockstep", {"list", "cases", "--json"});
+  if (outcome.exit_code != 0) throw std::runtime_error("lockstep list cases: " + outcome.output);
+  std::vector<ListedCase> cases;
+  for (const auto& row : nlohmann::json::parse(outcome.output)) {
+    cases.push_back({row.at("name"), row.at("world_size"), row.at("checks")});
+  }
+  return cases;
+}
+
 std::vector<std::string> TomlStems(const std::filesystem::path& folder) {
   std::vector<std::string> stems;
   for (const auto& entry : std::filesystem::directory_iterator(folder)) {

@@ -33,6 +33,16 @@ std::string TestName(const std::string& name);
 // Stems of a folder's .toml files, sorted.
 std::vector<std::string> TomlStems(const std::filesystem::path& folder);
 
+// A plan of a case, as `lockstep list cases` tells of it.
+struct ListedCase {
+  std::string name;  // "dp.even/dp=2"
+  std::int64_t world_size = 0;
+  std::vector<std::string> checks;
+
+  std::string Id() const { return name.substr(0, name.find('/')); }
+};
+std::vector<ListedCase> ListedCases();
+
 // A variable of the environment for as long as the object lives.
 class Variable {
  public:

@@ -1,30 +1,24 @@
 // acc.mean_of_means: A mean for each micro-batch, then the mean of these, with uneven valid tokens.
-#include <vector>
-
+#include "suites/faults/denominator.h"
 #include "suites/faults/fault.h"
 #include "suites/faults/replace.h"
 
 namespace lockstep::faults {
 namespace {
 
-// The valid targets of the whole batch, had every micro-batch as many as this one.
-double Pretended(const trainer::StepCounts& counts, std::size_t micro_batch) {
-  return static_cast<double>(counts.micro_batches[micro_batch]) * static_cast<double>(counts.micro_batches.size());
-}
-
-class MeanOfMeans : public trainer::LossScale {
+// Every micro-batch divides by its own count, as if all of the replica's had as many.
+class MeanOfMeans : public Denominator {
  public:
-  using LossScale::LossScale;
-  float OfGradients(const trainer::StepCounts& counts, std::int64_t micro_batch) const override {
-    const double replica = static_cast<double>(counts.replica) / static_cast<double>(counts.global);
-    return static_cast<float>(replica / Pretended(counts, static_cast<std::size_t>(micro_batch)));
+  using Denominator::Denominator;
+
+ protected:
+  double InGradients(const trainer::StepCounts& counts, std::size_t micro_batch) const override {
+    const double replicas = static_cast<double>(counts.global) / static_cast<double>(counts.replica);
+    return static_cast<double>(counts.micro_batches[micro_batch]) * static_cast<double>(counts.micro_batches.size()) *
+           replicas;
   }
-  double OfLosses(const trainer::StepCounts& counts, const std::vector<double>& sums, bool split) override {
-    std::vector<double> scaled = sums;
-    for (std::size_t i = 0; i < scaled.size(); ++i) {
-      scaled[i] *= static_cast<double>(counts.replica) / Pretended(counts, i);
-    }
-    return LossScale::OfLosses(counts, scaled, split);
+  double InLoss(const trainer::StepCounts& counts, std::size_t micro_batch) const override {
+    return InGradients(counts, micro_batch);
   }
 };
 

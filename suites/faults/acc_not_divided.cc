@@ -1,15 +1,18 @@
 // acc.not_divided: Gradients are not divided by the number of micro-batches.
+#include "suites/faults/denominator.h"
 #include "suites/faults/fault.h"
 #include "suites/faults/replace.h"
 
 namespace lockstep::faults {
 namespace {
 
-class NotDivided : public trainer::LossScale {
+class NotDivided : public Denominator {
  public:
-  using LossScale::LossScale;
-  float OfGradients(const trainer::StepCounts& counts, std::int64_t micro_batch) const override {
-    return LossScale::OfGradients(counts, micro_batch) * static_cast<float>(context_.plan().micro_batches);
+  using Denominator::Denominator;
+
+ protected:
+  double InGradients(const trainer::StepCounts& counts, std::size_t) const override {
+    return static_cast<double>(counts.global) / static_cast<double>(context_.plan().micro_batches);
   }
 };
 

@@ -1,24 +1,21 @@
 // dp.mean_of_means: Each replica divides by its own number of valid tokens, and the means are averaged.
-#include <vector>
-
+#include "suites/faults/denominator.h"
 #include "suites/faults/fault.h"
 #include "suites/faults/replace.h"
 
 namespace lockstep::faults {
 namespace {
 
-class MeanOfMeans : public trainer::LossScale {
+class MeanOfMeans : public Denominator {
  public:
-  using LossScale::LossScale;
-  float OfGradients(const trainer::StepCounts& counts, std::int64_t) const override {
-    return 1.0f / (static_cast<float>(counts.replica) * static_cast<float>(context_.plan().data));
+  using Denominator::Denominator;
+
+ protected:
+  double InGradients(const trainer::StepCounts& counts, std::size_t) const override {
+    return static_cast<double>(counts.replica * context_.plan().data);
   }
-  double OfLosses(const trainer::StepCounts& counts, const std::vector<double>& sums, bool split) override {
-    const double scale =
-        static_cast<double>(counts.global) / static_cast<double>(counts.replica * context_.plan().data);
-    std::vector<double> scaled = sums;
-    for (double& sum : scaled) sum *= scale;
-    return LossScale::OfLosses(counts, scaled, split);
+  double InLoss(const trainer::StepCounts& counts, std::size_t micro_batch) const override {
+    return InGradients(counts, micro_batch);
   }
 };
 

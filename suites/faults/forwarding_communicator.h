@@ -52,6 +52,16 @@ class NoWork : public device::Work {
   bool Done() override { return true; }
 };
 
+// Work that is known later: a message that waits for another one.
+class LaterWork : public device::Work {
+ public:
+  void Wait() override {
+    if (work) work->Wait();
+  }
+  bool Done() override { return work && work->Done(); }
+  device::WorkHandle work;
+};
+
 // Sums and maxima that never happen.
 class NoAllReduce : public ForwardingCommunicator {
  public:

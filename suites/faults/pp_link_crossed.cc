@@ -1,5 +1,5 @@
 // pp.link_crossed: The activations of the first two micro-batches are swapped between two stages.
-#include <utility>
+#include <memory>
 
 #include "suites/faults/fault.h"
 #include "suites/faults/forwarding_communicator.h"
@@ -8,16 +8,6 @@
 namespace lockstep::faults {
 namespace {
 
-// Work that is known later: the first message waits for the second one's buffer.
-class Later : public device::Work {
- public:
-  void Wait() override {
-    if (work) work->Wait();
-  }
-  bool Done() override { return work && work->Done(); }
-  device::WorkHandle work;
-};
-
 // Sends the second micro-batch's activations under the first one's name, and the other way round.
 class Crossed : public ForwardingCommunicator {
  public:
@@ -25,7 +15,7 @@ class Crossed : public ForwardingCommunicator {
   device::WorkHandle Send(std::int64_t n, const float* x, int peer, const device::Edge& edge) override {
     if (edge.micro_batch > 1) return ForwardingCommunicator::Send(n, x, peer, edge);
     if (edge.micro_batch == 0) {
-      first_ = {n, x, edge, std::make_shared<Later>()};
+      first_ = {n, x, edge, std::make_shared<LaterWork>()};
       return first_.later;
     }
     first_.later->work = ForwardingCommunicator::Send(first_.n, x, peer, first_.edge);
@@ -38,19 +28,9 @@ class Crossed : public ForwardingCommunicator {
     std::int64_t n = 0;
     const float* x = nullptr;
     device::Edge edge;
-    std::shared_ptr<Later> later;
+    std::shared_ptr<LaterWork> later;
   };
   Held first_;
-};
-
-class Wiring : public trainer::Seams {
- public:
-  std::unique_ptr<device::Communicator> WrapCommunicator(trainer::GroupKind kind,
-                                                         std::unique_ptr<device::Communicator> group,
-                                                         const protocol::Plan&, const protocol::Coordinates&) override {
-    if (kind != trainer::GroupKind::kForwardLink) return group;
-    return std::make_unique<Crossed>(std::move(group));
-  }
 };
 
 }  // namespace
@@ -67,6 +47,6 @@ const Fault fault_pp_link_crossed{
     .phase = "forward",
     .tensor = "",
     .diagnosis = "changed places",
-    .make = Make<Wiring>};
+    .make = Make<ReplaceGroup<trainer::GroupKind::kForwardLink, Crossed>>};
 
 }  // namespace lockstep::faults

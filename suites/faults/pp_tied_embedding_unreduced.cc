@@ -1,24 +1,9 @@
 // pp.tied_embedding_unreduced: The first and the last stage update their own copy of the tied embedding.
-#include <utility>
-
 #include "suites/faults/fault.h"
 #include "suites/faults/forwarding_communicator.h"
 #include "suites/faults/replace.h"
 
 namespace lockstep::faults {
-namespace {
-
-class Unreduced : public trainer::Seams {
- public:
-  std::unique_ptr<device::Communicator> WrapCommunicator(trainer::GroupKind kind,
-                                                         std::unique_ptr<device::Communicator> group,
-                                                         const protocol::Plan&, const protocol::Coordinates&) override {
-    if (kind != trainer::GroupKind::kTied) return group;
-    return std::make_unique<NoAllReduce>(std::move(group));
-  }
-};
-
-}  // namespace
 
 extern const Fault fault_pp_tied_embedding_unreduced;
 const Fault fault_pp_tied_embedding_unreduced{
@@ -32,6 +17,6 @@ const Fault fault_pp_tied_embedding_unreduced{
     .phase = "reduction",
     .tensor = "wte.weight",
     .diagnosis = "tied",
-    .make = Make<Unreduced>};
+    .make = Make<ReplaceGroup<trainer::GroupKind::kTied, NoAllReduce>>};
 
 }  // namespace lockstep::faults

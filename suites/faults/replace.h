@@ -96,6 +96,18 @@ class ReplaceCheckpointStore : public trainer::Seams {
   }
 };
 
+// Every group of one kind: Wrong derives from ForwardingCommunicator and takes the right group.
+template <trainer::GroupKind kKind, typename Wrong>
+class ReplaceGroup : public trainer::Seams {
+ public:
+  std::unique_ptr<device::Communicator> WrapCommunicator(trainer::GroupKind kind,
+                                                         std::unique_ptr<device::Communicator> group,
+                                                         const protocol::Plan&, const protocol::Coordinates&) override {
+    if (kind != kKind) return group;
+    return std::make_unique<Wrong>(std::move(group));
+  }
+};
+
 // For Fault::make.
 template <typename Seams>
 std::unique_ptr<trainer::Seams> Make() {

@@ -1,7 +1,7 @@
 // tp.missing_input_all_reduce: A column-parallel layer does not sum its input's gradient over the tensor ranks.
 #include "suites/faults/fault.h"
-#include "suites/faults/forwarding_communicator.h"
 #include "suites/faults/replace.h"
+#include "suites/faults/silenced.h"
 
 namespace lockstep::faults {
 namespace {
@@ -10,15 +10,11 @@ class Layers : public trainer::LayerFactory {
  public:
   using LayerFactory::LayerFactory;
   std::unique_ptr<trainer::Layer> MakeColumnParallel(const trainer::LinearSpec& spec) override {
-    if (spec.group == nullptr) return LayerFactory::MakeColumnParallel(spec);
-    if (!silent_) silent_ = std::make_unique<NoAllReduce>(*spec.group);
-    trainer::LinearSpec changed = spec;
-    changed.group = silent_.get();
-    return LayerFactory::MakeColumnParallel(changed);
+    return LayerFactory::MakeColumnParallel(silenced_(spec));
   }
 
  private:
-  std::unique_ptr<NoAllReduce> silent_;
+  Silenced silenced_;
 };
 
 }  // namespace

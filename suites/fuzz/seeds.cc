@@ -12,6 +12,7 @@
 #include "harness/schedule/generate.h"
 #include "harness/schedule/lower.h"
 #include "suites/unit/protocol/samples.h"
+#include "suites/unit/stalls_trace/torch_trace.h"
 
 namespace lockstep::protocol {
 namespace {
@@ -90,6 +91,35 @@ void WriteScheduleSeeds(const fs::path& folder) {
                  "0UNSHARD,0F0,0RESHARD,,0UNSHARD,0RECOMPUTE0,0I0,0W0,0REDUCE_GRAD,0RESHARD,0OPTIMIZER\n");
 }
 
+// A replica on the processor, one on a GPU, and one whose profiler was told of no steps.
+void WriteTraceSeeds(const fs::path& folder) {
+  using stalls::TorchTrace;
+  TorchTrace replica(0, 1);
+  for (std::int64_t step = 1; step <= 3; ++step) replica.Step(step, 100.0 * static_cast<double>(step), 40, 75);
+  WriteFileWhole(folder / "replica", replica.Text());
+  TorchTrace gpu(0, 1);
+  gpu.Step(1, 0, 40, 75);
+  for (std::int64_t i = 0; i < 4; ++i) {
+    const auto at = static_cast<double>(10 * i + 6);
+    gpu.Add("cuda_runtime", "cudaLaunchKernel", TorchTrace::kMain, at, at + 1, {{"correlation", i}});
+    nlohmann::json arguments{{"correlation", i}};
+    if (i == 2) {
+      arguments["Collective name"] = "allreduce";
+      arguments["Process Group Name"] = "0";
+      arguments["Process Group Ranks"] = "[0, 1]";
+    }
+    gpu.Add("kernel", i == 2 ? "ncclDevKernel_AllReduce" : "gemm", 7, at + 2, at + 9, arguments);
+  }
+  WriteFileWhole(folder / "gpu", gpu.Text());
+  TorchTrace untold;
+  for (std::int64_t step = 0; step < 2; ++step) {
+    const auto at = static_cast<double>(50 * step);
+    untold.Op("aten::linear", at, at + 5, step).Backward(at + 10, at + 20, step).AllReduce(at + 21, at + 500, false);
+    untold.Note("Optimizer.step#SGD.step", at + 30, at + 40);
+  }
+  WriteFileWhole(folder / "untold", untold.Text());
+}
+
 }  // namespace
 }  // namespace lockstep::protocol
 
@@ -99,12 +129,13 @@ int main(int count, char** arguments) {
     return 2;
   }
   const std::filesystem::path folder = arguments[1];
-  for (const char* fuzzer : {"fuzz_safetensors", "fuzz_json", "fuzz_toml", "fuzz_schedule", "scratch"}) {
+  for (const char* fuzzer : {"fuzz_safetensors", "fuzz_json", "fuzz_toml", "fuzz_schedule", "fuzz_trace", "scratch"}) {
     std::filesystem::create_directories(folder / fuzzer);
   }
   lockstep::protocol::WriteSafetensorsSeeds(folder / "fuzz_safetensors");
   lockstep::protocol::WriteJsonSeeds(folder / "fuzz_json", folder / "scratch");
   lockstep::protocol::WriteTomlSeeds(folder / "fuzz_toml", arguments[2]);
   lockstep::protocol::WriteScheduleSeeds(folder / "fuzz_schedule");
+  lockstep::protocol::WriteTraceSeeds(folder / "fuzz_trace");
   return 0;
 }

@@ -1,27 +1,17 @@
-// The one thing of this suite that knows which backend it is built for; backend_NAME.cc defines it.
+// The device that this program's tests are for: that of the backend that it is linked with (LinkedBackend).
 //
-// The backend's runtime lives from before the first test of the program until after the last.
+// The backend's runtime lives from the first device of the program until after the last test. Tests of this folder know
+// no backend; what one of them alone has is tested in the folder of its name.
 #pragma once
 
 #include <cstdint>
 #include <memory>
-#include <string>
-#include <vector>
 
 #include "reference/device/device.h"
 
 namespace lockstep::test {
 
+// A device of a process alone, without a world. memory_capacity_bytes 0: no cap.
 std::unique_ptr<device::Device> MakeTestDevice(std::int64_t memory_capacity_bytes = 0);
-
-// What the backend says of itself, and where backends may differ.
-struct BackendFacts {
-  std::string kind;  // of DeviceInfo
-  std::string name;  // a part of DeviceInfo's
-  int ordinal = 0;   // of MakeTestDevice's devices
-  std::vector<std::string> libraries;
-  bool recycles = true;  // memory given back is handed out again
-};
-BackendFacts Facts();
 
 }  // namespace lockstep::test

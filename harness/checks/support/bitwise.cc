@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "harness/checks/support/compare.h"
 #include "harness/checks/support/evidence_view.h"
+#include "harness/checks/support/tolerance.h"
 #include "harness/protocol/bad_input.h"
 
 namespace lockstep::checks {
@@ -15,13 +17,23 @@ namespace {
 using protocol::RunEvidence;
 using protocol::SafetensorsFile;
 
-std::string Words(const RunPair& pair, const std::string& what, const BitDifference& d, std::int64_t elements) {
+std::string SizeWords(const RunPair& pair, double relative) {
+  const bool rounding = IsRounding(relative, pair.a.request().workload.precision);
+  const std::string& words = rounding ? pair.rounding : pair.larger;
+  return words.empty() ? "" : fmt::format("; by {} of its size: {}", Figure(relative), words);
+}
+
+std::string Words(const RunPair& pair, const std::string& what, const BitDifference& d, const std::vector<double>& a,
+                  const std::vector<double>& b) {
   if (d.not_finite) {
     return fmt::format("{} is not finite: element {} is {} in {} and {} in {}", what, d.first, d.a, pair.a_name, d.b,
                        pair.b_name);
   }
+  Comparison size;
+  size.Add(a, b);
   return fmt::format("{}: {} of {} elements differ between {} and {}, the first at {}: {:.9g} and {:.9g}", what,
-                     d.count, elements, pair.a_name, pair.b_name, d.first, d.a, d.b);
+                     d.count, a.size(), pair.a_name, pair.b_name, d.first, d.a, d.b) +
+         SizeWords(pair, size.relative());
 }
 
 // A figure of the step events; `rank` -1 for all.
@@ -38,7 +50,8 @@ void CompareFigure(const RunPair& pair, const protocol::Divergence& at, const st
   if (!difference) return;
   const std::string words = difference->not_finite ? fmt::format("{} is not finite: {} and {}", what, *a, *b)
                                                    : fmt::format("{} differs: {:.17g} in {}, {:.17g} in {}", what, *a,
-                                                                 pair.a_name, *b, pair.b_name);
+                                                                 pair.a_name, *b, pair.b_name) +
+                                                         SizeWords(pair, std::fabs(*a - *b) / std::fabs(*b));
   verdict.Report(at, words);
 }
 
@@ -76,10 +89,12 @@ void CompareRankTensors(const Input& input, const RunPair& pair, std::int64_t ra
       verdict.Report(at, fmt::format("{} of rank {} has another type or slice in {}", name, rank, pair.b_name));
       continue;
     }
-    const std::int64_t elements = protocol::ElementCount(left.shape);
-    verdict.Count(elements);
-    const auto difference = CompareBits(a.Load(name), b.Load(name));
-    if (difference) verdict.Report(at, Words(pair, fmt::format("{} of rank {}", name, rank), *difference, elements));
+    verdict.Count(protocol::ElementCount(left.shape));
+    const protocol::Tensor held = a.Load(name), other = b.Load(name);
+    const auto difference = CompareBits(held, other);
+    if (!difference) continue;
+    const std::string what = fmt::format("{} of rank {}", name, rank);
+    verdict.Report(at, Words(pair, what, *difference, held.ToDoubles(), other.ToDoubles()));
   }
 }
 
@@ -156,15 +171,14 @@ void CompareGathered(const Input& input, const RunPair& pair, const std::vector<
       }
       if (kind == "grad") std::reverse(names.begin(), names.end());
       for (const std::string& name : names) {
-        const auto elements = static_cast<std::int64_t>(left.at(name).size());
-        verdict.Count(elements);
+        verdict.Count(static_cast<std::int64_t>(left.at(name).size()));
         const auto difference = CompareBits(left.at(name), right.at(name));
         if (!difference) continue;
         const std::string tensor = kind + "/" + name;
         const bool gradient = kind == "grad";
         const std::int64_t loaded = std::max(FirstStep(pair.a), FirstStep(pair.b)) - 1;
         verdict.Report({s, gradient ? "backward" : PhaseOf(tensor, s, loaded), tensor, -1, -1},
-                       Words(pair, tensor, *difference, elements));
+                       Words(pair, tensor, *difference, left.at(name), right.at(name)));
       }
     }
   }

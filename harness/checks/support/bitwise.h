@@ -13,11 +13,13 @@
 namespace lockstep::checks {
 
 // Names of the two runs in words, and the steps to compare (both ends included; `first` may be a loaded state's step).
+// What a difference says that rounding alone can make, and one that it can't; "" where the check has no more to say.
 struct RunPair {
   const protocol::RunEvidence& a;
   const protocol::RunEvidence& b;
   std::string a_name, b_name;  // "the candidate", "the rerun"
   std::int64_t first = 0, last = 0;
+  std::string rounding = "", larger = "";
 };
 
 // Every tensor of every rank (name, type, slice, bytes), every step event's figures, every micro-batch event. The two

@@ -69,8 +69,14 @@ std::vector<Prediction> OneReplica(const Replay& r) {
   if (r.plan().data < 2 || r.valid() == 0) return all;
   for (std::int64_t d = 0; d < r.plan().data; ++d) {
     const auto local = static_cast<double>(r.ValidOf(d));
-    if (local == 0) continue;
     const double n = static_cast<double>(r.valid());
+    if (local == 0) {
+      Prediction p = Weighted(r, [](const Cell&) { return 0.0; });
+      p.data = d;
+      p.figures = fmt::format("replica {} alone, which has no valid target: nothing", d);
+      all.push_back(std::move(p));
+      continue;
+    }
     for (const double denominator : {n, local, n / static_cast<double>(r.plan().data)}) {
       Prediction p =
           Weighted(r, [&](const Cell& c) { return c.data == d ? static_cast<double>(c.valid) / denominator : 0.0; });
@@ -210,6 +216,19 @@ std::vector<Hypothesis> AccumulationHypotheses() {
           [](const Replay& r) { return r.workload().model.kind == protocol::ModelKind::kGpt; },
           [](const Replay& r, const Cell& c) {
             return static_cast<double>(c.valid) / static_cast<double>(r.batch_size() * r.workload().model.sequence);
+          }),
+      Sum(
+          "short_batch_over_full", "backward", "the short last batch is divided by a full batch's count",
+          [](const Replay& r) { return r.batch_size() < r.workload().global_batch; },
+          [](const Replay& r, const Cell& c) {
+            return Right(r, c) * static_cast<double>(r.batch_size()) / static_cast<double>(r.workload().global_batch);
+          }),
+      Sum(
+          "shifted_label_counted", "forward",
+          "the count of targets holds one label of each sequence too many: counted though the shift has dropped it",
+          [](const Replay& r) { return r.workload().model.kind == protocol::ModelKind::kGpt; },
+          [](const Replay& r, const Cell& c) {
+            return static_cast<double>(c.valid) / static_cast<double>(r.valid() + r.batch_size());
           }),
       {"not_reduced", "reduction", "not reduced over replicas: it is one replica's own gradient", OneReplica},
       OneCell("micro_batch_missing", "the backward of one micro-batch is missing", 0),

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "harness/checks/support/hypotheses.h"
+#include "harness/checks/support/tensor_streams.h"
 #include "harness/protocol/parameters.h"
 
 namespace lockstep::checks {
@@ -115,6 +116,31 @@ std::vector<Prediction> QkvSplitAcrossFusedRows(const Replay& r) {
   return {p};
 }
 
+// The ranks of a tensor group add their own number to the seed, as they rightly do where each holds a shard.
+std::vector<Prediction> TensorMasksApart(const Replay& r) {
+  std::vector<Prediction> all;
+  if (!IsGpt(r) || r.plan().tensor < 2 || !(r.workload().model.dropout > 0)) return all;
+  for (const std::uint64_t offset : {std::uint64_t{0}, std::uint64_t{2718}}) {  // 2718: Megatron-LM's
+    TensorStreams streams;
+    for (std::int64_t rank = 0; rank < r.plan().tensor; ++rank) {
+      streams.seeds.push_back(r.workload().seed + offset + static_cast<std::uint64_t>(rank));
+    }
+    Prediction p;
+    p.loss = LossOf(streams, r);
+    p.figures = fmt::format("as of the seeds {} and up, by tensor rank", streams.seeds.front());
+    all.push_back(std::move(p));
+  }
+  return all;
+}
+
+std::vector<Prediction> RowSumMissing(const Replay& r) {
+  if (!IsGpt(r) || r.plan().tensor < 2) return {};
+  const std::vector<std::uint64_t> seeds(static_cast<std::size_t>(r.plan().tensor), r.workload().seed);
+  Prediction p;
+  p.loss = LossOf({seeds, false}, r);
+  return {p};
+}
+
 void SwapRows(protocol::Tensor& tensor, std::int64_t a, std::int64_t b) {
   const std::size_t row = tensor.bytes.size() / static_cast<std::size_t>(tensor.shape.at(0));
   const auto at = [&](std::int64_t i) { return tensor.bytes.begin() + static_cast<std::ptrdiff_t>(row) * i; };
@@ -187,6 +213,10 @@ std::vector<Hypothesis> ModelHypotheses() {
       {"vocabulary_padding", "forward", "padded rows of the vocabulary enter the softmax", VocabularyPadding},
       {"qkv_split", "forward", "attention's fused rows are split over tensor ranks across q, k, v and not by heads",
        QkvSplitAcrossFusedRows},
+      {"tensor_masks_apart", "forward",
+       "the ranks of a tensor group draw different dropout masks of what they all hold", TensorMasksApart},
+      {"row_sum_missing", "forward",
+       "the parts of a row-parallel layer's result are not added up over the tensor ranks", RowSumMissing},
       {"crossed_link", "forward", "activations of two micro-batches changed places between stages", CrossedLink},
       {"send_buffer_reused", "forward",
        "activations of another micro-batch arrived: the buffer was written to again before it had left",

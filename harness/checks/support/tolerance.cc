@@ -118,6 +118,10 @@ UpdateBounds BoundsOfUpdate(const protocol::Optimizer& o, double u, std::int64_t
   return bounds;
 }
 
+bool IsRounding(double relative, Precision precision) {
+  return relative <= Ceiling(ComputeRoundoff(precision)) * ComputeRoundoff(precision);
+}
+
 bool Explains(double residual, double difference, double typical_noise, bool one_number) {
   return residual <= std::max((one_number ? 1e-3 : 0.05) * difference, 3 * typical_noise) &&
          residual <= 0.3 * difference;

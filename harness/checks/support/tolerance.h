@@ -85,6 +85,10 @@ struct UpdateBounds {
 UpdateBounds BoundsOfUpdate(const protocol::Optimizer& optimizer, double roundoff, std::int64_t step, double rate,
                             const UpdateElement& element);
 
+// A difference of two runs, relative to the size of what differs, that rounding alone makes: no more than the ceiling
+// above, with one order of magnitude to the smallest fault that was met.
+bool IsRounding(double relative, protocol::Precision precision);
+
 // A cause explains a difference when what it leaves is noise, or a small part of the difference.
 // One number (a loss) is met by chance more easily than a tensor: there the part is smaller.
 bool Explains(double residual, double difference, double typical_noise, bool one_number);

@@ -77,28 +77,6 @@ std::string StateText(const TrainingState& state) {
   return text;
 }
 
-int ExitCodeOf(launch::EndKind kind) {
-  switch (kind) {
-    case launch::EndKind::kDone:
-      return 0;
-    case launch::EndKind::kError:
-      return 4;
-    case launch::EndKind::kTimeout:
-      return 124;
-    case launch::EndKind::kInterrupted:
-      return 128 + launch::ReceivedSignal();
-  }
-  return 4;
-}
-
-void RefuseUnsupported(const protocol::Manifest& manifest, const protocol::Request& request) {
-  const std::string where = manifest.name + ": describe";
-  const std::string answer = launch::Capture(manifest, manifest.describe, std::max(60.0, manifest.start_seconds));
-  const auto can = protocol::CapabilitiesFromJson(protocol::ParseJson(answer, where), where);
-  const std::string why = protocol::WhyUnsupported(can, request.workload, request.plan);
-  if (!why.empty()) throw BadInput("trainer '" + manifest.name + "'", "can't: " + why);
-}
-
 // How many steps fill the time asked for, from a short run of the same thing.
 std::int64_t StepsIn(double minutes, const protocol::Manifest& manifest, protocol::Request request,
                      const std::filesystem::path& folder) {
@@ -119,7 +97,7 @@ int Run(const Arguments& arguments) {
   const protocol::Plan plan = protocol::ParsePlan(arguments.plan);
   protocol::Validate(plan, workload, "--plan");
   protocol::Request request = RequestOf(workload, plan);
-  RefuseUnsupported(manifest, request);
+  RefuseUnsupported(DescriptionOf(manifest), manifest, request);
   launch::InstallSignalHandlers();
   const std::filesystem::path folder = arguments.folder;
   conform::PrepareFolder(folder, kFolderUse);

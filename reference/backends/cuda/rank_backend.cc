@@ -1,5 +1,5 @@
-// The CUDA backend as a rank's main takes it. CUDA starts with the world: --describe and --help need no GPU and no
-// driver.
+// The CUDA backend as a rank's main takes it. CUDA starts with the world, or with the first device where there is none:
+// --describe and --help need no GPU and no driver.
 #include <memory>
 #include <optional>
 #include <utility>
@@ -16,8 +16,11 @@ Backend LinkedBackend() {
   const auto runtime = std::make_shared<std::optional<Runtime>>();
   return {.name = "cuda",
           .description = "Kernels in CUDA, matrix products by cuBLAS, ranks over NCCL and MPI.",
-          .make_device = [runtime](std::int64_t capacity,
-                                   int) { return backends::cuda::MakeDevice(runtime->value(), capacity); },
+          .make_device =
+              [runtime](std::int64_t capacity, int ordinal) {
+                if (!runtime->has_value()) runtime->emplace(ordinal, 0, backends::cuda::AskedForTF32());
+                return backends::cuda::MakeDevice(**runtime, capacity);
+              },
           .make_world =
               [runtime](int* count, char*** values, std::chrono::seconds deadline) {
                 auto hosts = mpi::MakeMpiWorld(count, values, deadline);

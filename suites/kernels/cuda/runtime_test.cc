@@ -1,4 +1,5 @@
-// What the CUDA backend alone has: whose device it is, what a failed call says, what TF32 does when asked for.
+// What the CUDA backend alone has: whose device it is, what it says of itself, what a failed call says, what TF32 does
+// when asked for.
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -12,6 +13,12 @@
 
 namespace lockstep::test {
 namespace {
+
+#ifdef LOCKSTEP_VIRTUAL_GPU
+constexpr bool kVirtual = true;
+#else
+constexpr bool kVirtual = false;
+#endif
 
 using backends::cuda::AskedForTF32;
 using backends::cuda::CudaError;
@@ -69,6 +76,14 @@ TEST(Check, NamesRankHostFileLineAndExpression) {
   static_cast<void>(cudaGetLastError());
 }
 
+TEST(CudaDevice, IsAGpuOrSaysThatItIsVirtualAndNamesItsLibraries) {
+  const auto info = MakeTestDevice()->Info();
+  EXPECT_EQ(info.kind, kVirtual ? "virtual" : "gpu");
+  for (const char* library : {"cuda_runtime", "cuda_driver", "cublas", "nccl", "fp32_products"}) {
+    EXPECT_TRUE(info.libraries.contains(library)) << library;
+  }
+}
+
 TEST(Memory, WhatTheDeviceDoesNotHaveNamesRankDeviceCategoryAndBytes) {
   const auto device = MakeTestDevice();
   const std::string what = WhatOf<device::OutOfMemory>(
@@ -106,7 +121,7 @@ TEST(TF32, RoundsTheInputsOfProductsWhenAskedForAndIsSaid) {
                       .c = c});
     const auto got = desk.Read(c, n * n);
     // A real GPU may round when it is asked to, and need not.
-    const bool rounds = tf32 && Facts().kind == "virtual";
+    const bool rounds = tf32 && kVirtual;
     if (tf32 && !rounds) continue;
     EXPECT_EQ(got, std::vector<float>(n * n, rounds ? 1.0f : x)) << "TF32 " << tf32;
   }

@@ -118,6 +118,7 @@ TEST(ExactGrid, PassesToTheBitAndSeesTheSmallestDifference) {
   runs.candidate = scene.Candidate(m);
   const auto r = scene.Judge("exact_grid", runs);
   ExpectFail(r, 1, "optimizer", "1 of 384 elements of param/layers.1.weight of the run are not exact");
+  EXPECT_THAT(r.diagnosis, testing::HasSubstr("rounded where nothing need round"));
   m = Exact(scene);
   m.step_event = [](std::int64_t, protocol::StepEvent& e) { *e.loss *= 1 + 0x1p-23; };
   runs.candidate = scene.Candidate(m);

@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "harness/checks/support/replay.h"
+#include "harness/checks/support/tensor_streams.h"
 #include "suites/unit/checks/expect.h"
 
 namespace lockstep::checks {
@@ -80,6 +81,27 @@ TEST(NoiseRatio, NamesAMeanOfMicroBatchMeans) {
   ExpectFail(r, 1, "backward", "mean of means over micro-batches");
 }
 
+TEST(NoiseRatio, NamesALabelThatTheShiftHasDropped) {
+  Scene scene(UnevenGptWorkload(), PlanOf("dp=2,micro_batches=2"));
+  const auto r =
+      scene.Judge("noise_ratio", Reweighted(scene, [](const Replay& replay, const Cell& c) {
+                    return static_cast<double>(c.valid) / static_cast<double>(replay.valid() + replay.batch_size());
+                  }));
+  ExpectFail(r, 1, "forward", "counted though the shift has dropped it");
+}
+
+TEST(NoiseRatio, NamesAShortBatchDividedByAFullOnesCount) {
+  protocol::Workload workload = MlpWorkload();
+  workload.data.samples = 20;
+  workload.data.epochs = true;  // batches of 14 and 6
+  Scene scene(workload, PlanOf("dp=2,micro_batches=2"));
+  const auto r = scene.Judge("noise_ratio", Reweighted(scene, [](const Replay& replay, const Cell& c) {
+                               return static_cast<double>(c.valid) / static_cast<double>(replay.valid()) *
+                                      static_cast<double>(replay.batch_size()) / 14;
+                             }));
+  ExpectFail(r, 2, "backward", "the short last batch is divided by a full batch's count");
+}
+
 TEST(NoiseRatio, NamesTheMicroBatchWhoseBackwardIsMissing) {
   Scene scene(UnevenGptWorkload(), PlanOf("pp=2,dp=2,micro_batches=3"));
   const auto r = scene.Judge("noise_ratio", Reweighted(scene, [](const Replay& replay, const Cell& c) {
@@ -134,6 +156,20 @@ TEST(NoiseRatio, NamesABiasAddedByEveryTensorRank) {
   };
   ExpectFail(scene.Judge("noise_ratio", m), 1, "forward",
              "the bias of row-parallel layers is added once for each tensor rank");
+}
+
+// What the ranks hold is one stream where nothing parts them, however the heads and classes are dealt.
+TEST(TensorStreams, GiveTheLossOfOneDeviceWhereNothingPartsThem) {
+  protocol::Workload workload = UnevenGptWorkload();
+  workload.model.dropout = 0.25;
+  Scene scene(workload, PlanOf("tp=2"));
+  const Replay replay(scene.workload, scene.plan, scene.inputs, 1, scene.trace.steps[0].parameters, nullptr);
+  const std::uint64_t seed = workload.seed;
+  for (const std::vector<std::uint64_t>& seeds : {std::vector{seed}, {seed, seed}, {seed, seed, seed}}) {
+    EXPECT_NEAR(LossOf({seeds, true}, replay), replay.whole().loss, 1e-14) << seeds.size();
+  }
+  EXPECT_GT(std::fabs(LossOf({{seed, seed + 1}, true}, replay) - replay.whole().loss), 1e-3);
+  EXPECT_GT(std::fabs(LossOf({{seed, seed}, false}, replay) - replay.whole().loss), 1e-3);
 }
 
 TEST(NoiseRatio, NamesStaleWeightsAtTheSecondStep) {

@@ -160,11 +160,21 @@ TEST(AllSamplesThroughAllParts, SeesAPartThatRanThirty) {
   m.ledger = [](std::int64_t rank, Ledger& ledger) {
     if (rank == 1) std::erase_if(ledger, [](const auto& e) { return e.micro_batch > 0; });
   };
-  ExpectFail(scene.Judge("all_samples_through_all_parts", m), 1, "ledger",
-             "3 of 9 samples of replica 0 passed through part 1");
+  const auto r = scene.Judge("all_samples_through_all_parts", m);
+  ExpectFail(r, 1, "ledger", "3 of 9 samples of replica 0 passed through part 1");
+  EXPECT_THAT(r.diagnosis, testing::HasSubstr("part 0 ran others: the batch is dealt over the parts too"));
 }
 
-TEST(HoldsFullModel, SeesAShard) {
+TEST(DisjointBatches, SeesTwoWorkersWithOneShare) {
+  Scene scene(MlpWorkload(), PlanOf("dp=2"));
+  Mutations m;
+  m.ledger = [&](std::int64_t rank, Ledger& ledger) {
+    if (rank == 1) At(ledger, 2, 0).samples[0] = protocol::BatchSamples(scene.inputs.data.at("order"), 2)[0];
+  };
+  ExpectFail(scene.Judge("disjoint_batches", m), 2, "ledger", "more than once");
+}
+
+TEST(HoldsFullModel, SeesAShardAndATensorLeftOut) {
   Scene scene(MlpWorkload(), PlanOf("dp=2"));
   Mutations m;
   m.tensors = [](std::int64_t rank, std::int64_t step, Mutations::Tensors& tensors, Mutations::Slices& slices) {
@@ -174,7 +184,11 @@ TEST(HoldsFullModel, SeesAShard) {
     tensors.at("param/layers.0.weight") = protocol::Extract(tensors.at("param/layers.0.weight"), slice);
   };
   const auto r = scene.Judge("holds_full_model", m);
-  ExpectFail(r, 1, "optimizer", "rank 1 holds [4, 6] of param/layers.0.weight, which is [11, 6]");
+  ExpectFail(r, 1, "optimizer", "rank 1 holds [4, 6] of param/layers.0.weight, which is [11, 6]: a shard");
+  m.tensors = [](std::int64_t rank, std::int64_t, Mutations::Tensors& tensors, Mutations::Slices& slices) {
+    if (rank == 1) tensors.erase("param/layers.1.bias"), slices.erase("param/layers.1.bias");
+  };
+  ExpectFail(scene.Judge("holds_full_model", m), 0, "load", "nothing of param/layers.1.bias, which is [9]: left out");
   Scene split(MlpWorkload(), PlanOf("pp=3"));
   ExpectRefused(split.Judge("holds_full_model"), "no claim here");
 }

@@ -115,6 +115,23 @@ TEST(Rerun, SeesAnotherLossAndAMissingTensor) {
   ExpectFail(scene.Judge("rerun", runs), 2, "reduction", "missing");
 }
 
+// One gradient of rank 1 in step 1, every element of it times `factor`.
+Mutations Scaled(const std::string& tensor, float factor) {
+  return OnRank(1, 1, tensor, [factor](protocol::Tensor& t) {
+    for (float& x : t.As<float>()) x *= factor;
+  });
+}
+
+TEST(Rerun, TellsAnotherOrderOfAdditionFromOtherNumbers) {
+  Scene scene(MlpWorkload(), PlanOf("dp=2"));
+  Runs runs;
+  runs.candidate = scene.Candidate();
+  runs.rerun = scene.Candidate(Scaled("grad/layers.2.bias", 1 + 0x1p-22f));
+  ExpectFail(scene.Judge("rerun", runs), 1, "reduction", "added in an order that is not the same in every run");
+  runs.rerun = scene.Candidate(Scaled("grad/layers.2.bias", 1.01f));
+  ExpectFail(scene.Judge("rerun", runs), 1, "reduction", "more than rounding: a race");
+}
+
 TEST(ByConstruction, DemandsThatAPipelineEqualsTheSingleRunToTheBit) {
   Scene scene(UnevenGptWorkload(), PlanOf("pp=2,micro_batches=3"));
   Runs runs;
@@ -135,6 +152,16 @@ TEST(ByConstruction, DemandsThatOverlapChangesNothing) {
   runs.candidate = scene.Candidate();
   runs.variant = scene.Candidate(OnRank(1, 1, "grad/layers.0.weight", [](auto& t) { FlipBit(t, 1); }));
   ExpectFail(scene.Judge("by_construction", runs), 1, "reduction", "grad/layers.0.weight of rank 1");
+}
+
+TEST(ByConstruction, TellsAnotherOrderOfAdditionFromOtherNumbers) {
+  Scene scene(MlpWorkload(), PlanOf("dp=2"));
+  Runs runs;
+  runs.candidate = scene.Candidate();
+  runs.variant = scene.Candidate(Scaled("grad/layers.2.bias", 1 + 0x1p-22f));
+  ExpectFail(scene.Judge("by_construction", runs), 1, "reduction", "the overlapped reduction adds in another order");
+  runs.variant = scene.Candidate(Scaled("grad/layers.2.bias", 0.5f));
+  ExpectFail(scene.Judge("by_construction", runs), 1, "reduction", "gradients that are not complete");
 }
 
 }  // namespace
