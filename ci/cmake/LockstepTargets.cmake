@@ -15,6 +15,9 @@ if(LOCKSTEP_SANITIZE)
   target_link_options(lockstep_settings INTERFACE -fsanitize=${_sanitizers})
 endif()
 
+# What tests in Python are run by: the system's, whatever environment is active.
+find_program(LOCKSTEP_PYTHON3 NAMES python3 PATHS /usr/bin NO_DEFAULT_PATH REQUIRED)
+
 # lockstep_library(NAME [LINK targets...]): a static library of every .cc file of the folder (not of its subfolders).
 function(lockstep_library name)
   cmake_parse_arguments(ARG "" "" "LINK;SOURCES" ${ARGN})

@@ -66,6 +66,7 @@ class RankFailure : public testing::TestWithParam<std::tuple<std::string, std::s
 
 TEST_P(RankFailure, IsNamedWithinTheDeadlineAndTheOtherCasesHold) {
   const auto& [trainer, kind] = GetParam();
+  if (MostRanks(trainer) < 4) GTEST_SKIP() << kCase << " needs 4 ranks";
   const auto folder = OutputFolder("rank_" + trainer + "_" + kind);
   const auto manifest = WriteManifest(folder, trainer, kind);
   const auto begin = std::chrono::steady_clock::now();
