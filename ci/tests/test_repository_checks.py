@@ -114,6 +114,15 @@ class Format(unittest.TestCase):
         self.assertEqual({path.suffix for path in given}, {".cc", ".h", ".cu", ".cuh"})
 
 
+class CacheFolder(unittest.TestCase):
+    def test_is_asked_for_where_there_is_no_home(self):
+        root = pathlib.Path(__file__).resolve().parent.parent.parent
+        for script in ("cache", "adapters"):
+            done = subprocess.run([root / "ci" / script], env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True)
+            self.assertEqual((done.returncode, done.stdout), (2, ""))
+            self.assertRegex(done.stderr, "^ci/cache: HOME and LOCKSTEP_CACHE are not set; set LOCKSTEP_CACHE to a folder .*\n$")
+
+
 class IgnoredFiles(unittest.TestCase):
     def test_what_the_commands_of_the_readme_leave_is_not_part_of_the_tree(self):
         root = pathlib.Path(__file__).resolve().parent.parent.parent

@@ -48,7 +48,7 @@ std::vector<RunEnd> Launch(const protocol::Manifest& manifest, const Job& job);
 // Runs a short command of the manifest (describe, faults): standard output, or BadInput with its standard error.
 std::string Capture(const protocol::Manifest& manifest, const std::vector<std::string>& command, double seconds);
 
-// Lockstep's cache folder: $LOCKSTEP_CACHE, or ~/.cache/lockstep.
+// Lockstep's cache folder: $LOCKSTEP_CACHE, or ~/.cache/lockstep. A BadInput where neither can be told.
 std::filesystem::path CacheFolder();
 
 // Placeholders filled in ({bin}, {manifest_dir}, {cache}, {python}, {world_size}, {fault}, {requests}).
