@@ -39,10 +39,15 @@ struct Cursor {
   std::int64_t number = -1;                              // of the collective
   std::int64_t since = 0;                                // ns of the host's monotonic clock
   std::int64_t done = 0;                                 // actions since the run began
-  std::array<char, 8> unused{};
+  std::int32_t stray = 0;       // 1 + the rank whose message lies here unasked for, of a gradient negative; 0: none
+  std::uint32_t operation = 0;  // of the collective: 1 + its place in kCursorOperations
   bool operator==(const Cursor&) const = default;
 };
 static_assert(sizeof(Cursor) == 128);
+
+// A collective's operations as timeline.jsonl spells them.
+inline constexpr std::array<const char*, 8> kCursorOperations{
+    "all_reduce", "all_gather", "reduce_scatter", "broadcast", "barrier", "host_sum", "host_max", "host_gather"};
 
 inline constexpr const char* kCursorFile = "cursor";  // in the rank's evidence folder
 

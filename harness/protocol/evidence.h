@@ -35,6 +35,7 @@ struct EffectivePlan {
   std::vector<std::int64_t> devices;  // of all ranks, in rank order
   // Stages that each pipeline rank really holds, as Schedule::placement; empty: not said.
   std::vector<std::vector<std::int64_t>> placement = {};
+  std::string line = {};  // what this rank really does in a step, as in Schedule::ranks; empty: not said
 };
 
 struct Hello {
@@ -44,7 +45,8 @@ struct Hello {
   std::string device_kind;  // "host", "gpu", "virtual"
   std::string device_name;
   std::string trainer, version;
-  std::map<std::string, std::string> libraries;  // name -> version
+  std::map<std::string, std::string> libraries;                  // name -> version
+  std::map<std::string, std::vector<std::int64_t>> groups = {};  // that it communicates in: ranks of the world
   EffectivePlan effective;
 };
 

@@ -50,6 +50,10 @@ EffectivePlan EffectiveFrom(Fields fields) {
   effective.clip_norm = fields.Number("clip_norm");
   effective.devices = fields.Ints("devices");
   if (fields.Has("placement")) effective.placement = PlacementFrom(fields);
+  if (fields.Has("line")) {
+    effective.line = fields.String("line");
+    ParseActions(effective.line, fields.Path("line"));  // refuses what is none
+  }
   fields.Done();
   return effective;
 }
@@ -109,6 +113,10 @@ Hello HelloFromJson(const nlohmann::json& value, const std::string& where) {
   if (fields.Has("libraries")) {
     Fields libraries = fields.Object("libraries");
     for (const auto& [name, version] : fields.Raw("libraries").items()) hello.libraries[name] = libraries.String(name);
+  }
+  if (fields.Has("groups")) {
+    Fields groups = fields.Object("groups");
+    for (const auto& [name, members] : fields.Raw("groups").items()) hello.groups[name] = groups.Ints(name);
   }
   hello.effective = EffectiveFrom(fields.Object("effective"));
   fields.Done();

@@ -21,6 +21,7 @@ nlohmann::json EffectiveToJson(const EffectivePlan& effective) {
       {"clip_norm", NumberToJson(effective.clip_norm)},
       {"devices", effective.devices}};
   if (!effective.placement.empty()) value["placement"] = effective.placement;
+  if (!effective.line.empty()) value["line"] = effective.line;
   return value;
 }
 
@@ -52,18 +53,18 @@ EvidenceWriter::EvidenceWriter(const std::filesystem::path& request_folder, std:
 }
 
 void EvidenceWriter::Write(const Hello& hello) {
-  WriteJson(folder_ / "hello.json",
-            {{"protocol", kProtocolVersion},
-             {"rank", hello.rank},
-             {"world_size", hello.world_size},
-             {"pid", hello.pid},
-             {"host", hello.host},
-             {"device", {{"kind", hello.device_kind}, {"name", hello.device_name}}},
-             {"trainer", hello.trainer},
-             {"version", hello.version},
-             {"libraries", hello.libraries},
-             {"effective", EffectiveToJson(hello.effective)}},
-            Durability::kRenamed);
+  nlohmann::json object{{"protocol", kProtocolVersion},
+                        {"rank", hello.rank},
+                        {"world_size", hello.world_size},
+                        {"pid", hello.pid},
+                        {"host", hello.host},
+                        {"device", {{"kind", hello.device_kind}, {"name", hello.device_name}}},
+                        {"trainer", hello.trainer},
+                        {"version", hello.version},
+                        {"libraries", hello.libraries},
+                        {"effective", EffectiveToJson(hello.effective)}};
+  if (!hello.groups.empty()) object["groups"] = hello.groups;
+  WriteJson(folder_ / "hello.json", object, Durability::kRenamed);
 }
 
 void EvidenceWriter::Write(const MicroBatchEvent& event) {

@@ -41,6 +41,7 @@ json RankToJson(const RankResult& rank) {
   json value{{"rank", rank.rank}, {"pid", rank.pid}, {"stderr_tail", rank.stderr_tail}, {"position", rank.position}};
   if (rank.exit) value["exit"] = *rank.exit;
   if (rank.signal) value["signal"] = *rank.signal;
+  if (!rank.stack.empty()) value["stack"] = rank.stack;
   return value;
 }
 
@@ -64,6 +65,7 @@ json CaseToJson(const CaseResult& result) {
              {"ranks", ranks},
              {"artifacts", artifacts},
              {"seconds", result.seconds}};
+  for (const Stuck& stuck : result.stuck) value["stuck"].push_back(StuckToJson(stuck));
   if (result.deciding_check >= 0 && result.deciding_check < static_cast<std::int64_t>(checks.size())) {
     value["equivalence"] = checks[static_cast<std::size_t>(result.deciding_check)];
   }
@@ -104,6 +106,7 @@ RankResult RankFromFields(Fields fields) {
   if (fields.Has("signal")) rank.signal = static_cast<int>(fields.Int("signal", 0, 255));
   rank.stderr_tail = fields.String("stderr_tail", "");
   rank.position = fields.String("position", "");
+  rank.stack = fields.String("stack", "");
   return rank;
 }
 
@@ -126,6 +129,9 @@ CaseResult CaseFromFields(Fields fields) {
   result.memory = Raw(fields, "memory", json::array());
   result.pipeline = Raw(fields, "pipeline", json::array());
   for (Fields& rank : fields.Objects("ranks")) result.ranks.push_back(RankFromFields(rank));
+  if (fields.Has("stuck")) {
+    for (const Fields& stuck : fields.Objects("stuck")) result.stuck.push_back(StuckFromFields(stuck));
+  }
   for (Fields& artifact : fields.Objects("artifacts"))
     result.artifacts.emplace_back(artifact.String("path"), artifact.String("sha256"));
   result.seconds = fields.Number("seconds", 0.0);

@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "harness/protocol/stuck.h"
+
 namespace lockstep::protocol {
 
 inline constexpr const char* kRecordVersion = "1.0";
@@ -40,6 +42,7 @@ struct RankResult {
   std::int64_t rank = 0, pid = 0;
   std::optional<int> exit, signal;
   std::string stderr_tail, position;  // position: last thing that it was seen doing
+  std::string stack;                  // where its threads stood before it was ended, a line each; "": not taken
 };
 
 struct CaseResult {
@@ -52,6 +55,7 @@ struct CaseResult {
   nlohmann::json memory = nlohmann::json::array();       // [{rank, peak_bytes, categories}]
   nlohmann::json pipeline = nlohmann::json::array();     // [{rank, wall_seconds, busy_seconds, idle_seconds}]
   std::vector<RankResult> ranks;
+  std::vector<Stuck> stuck;                                    // what held the run up
   std::vector<std::pair<std::string, std::string>> artifacts;  // path, sha256
   double seconds = 0;
 };

@@ -9,7 +9,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -44,6 +46,14 @@ struct Edge {
   bool operator==(const Edge&) const = default;
 };
 
+// A message that lies at this rank though it never asked its sender for one in that direction.
+struct Stray {
+  int rank = 0;  // of the world
+  std::int32_t direction = 0;
+  bool operator==(const Stray&) const = default;
+};
+using StrayObserver = std::function<void(const std::optional<Stray>&)>;
+
 class Communicator {
  public:
   virtual ~Communicator() = default;
@@ -58,8 +68,8 @@ class Communicator {
   // reduce-scatter: sum over ranks of whole -> part (counts[Rank()]); part may lie at its place in whole
   virtual WorkHandle ReduceScatter(std::span<const std::int64_t> counts, const float* whole, float* part) = 0;
   virtual WorkHandle Broadcast(std::int64_t n, float* x, int root) = 0;
-  // Point to point; the receiver checks that the message's edge is the one that it expects: CommunicationError
-  // "link crossed: expected ..., got ..." otherwise. Sends never block the caller; pairs match in order. The peer is
+  // Point to point; the receiver checks that the message is the one that it expects: CommunicationError otherwise, in
+  // the words of message.h. Sends never block the caller; pairs match in order. The peer is
   // another rank.
   virtual WorkHandle Send(std::int64_t n, const float* x, int peer, const Edge& edge) = 0;
   virtual WorkHandle Receive(std::int64_t n, float* x, int peer, const Edge& edge) = 0;
@@ -69,6 +79,10 @@ class Communicator {
   virtual void MaxOnHost(std::span<double> values) = 0;
   virtual std::vector<std::string> GatherOnHost(const std::string& mine) = 0;
   virtual void Barrier() = 0;
+
+  // Of the world: the observer is told, on another thread, what lies here astray whenever that changes, while nothing
+  // moves; and no more when this has returned with none. Where the library can't look, it is told nothing.
+  virtual void WatchForStrays(StrayObserver) {}
 
   // The members with the same color form a group, ordered by key. Collective over this group.
   virtual std::unique_ptr<Communicator> Split(int color, int key) = 0;

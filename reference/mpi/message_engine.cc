@@ -13,6 +13,8 @@
 namespace lockstep::mpi {
 namespace {
 
+constexpr std::chrono::milliseconds kStill(300);  // nothing has moved for so long: is something here that went astray?
+
 std::string MpiError(int code) {
   char text[MPI_MAX_ERROR_STRING] = {};
   int length = 0;
@@ -31,7 +33,7 @@ void Operation::Send(const void* data, std::int64_t bytes, int peer, int tag) {
   const int code = MPI_Isend(data, static_cast<int>(bytes), MPI_BYTE, peer, tag, engine_.messages_, &request);
   if (code != MPI_SUCCESS) Fail("send to rank " + std::to_string(peer) + ": " + MpiError(code));
   requests_.push_back(request);
-  messages_.push_back({peer, true});
+  messages_.push_back({peer, true, bytes});
 }
 
 void Operation::Receive(void* data, std::int64_t bytes, int peer, int tag) {
@@ -40,7 +42,12 @@ void Operation::Receive(void* data, std::int64_t bytes, int peer, int tag) {
   const int code = MPI_Irecv(data, static_cast<int>(bytes), MPI_BYTE, peer, tag, engine_.messages_, &request);
   if (code != MPI_SUCCESS) Fail("receive from rank " + std::to_string(peer) + ": " + MpiError(code));
   requests_.push_back(request);
-  messages_.push_back({peer, false});
+  messages_.push_back({peer, false, bytes});
+}
+
+void Operation::WhenOverdue(std::chrono::milliseconds deadline, Step step) {
+  deadline_ = deadline;
+  overdue_ = std::move(step);
 }
 
 void Operation::Fail(const std::string& problem) const { throw device::CommunicationError(name_ + ": " + problem); }
@@ -68,6 +75,21 @@ std::int64_t Operation::EndedAt() {
   return done_ ? std::chrono::duration_cast<std::chrono::nanoseconds>(ended_at_.time_since_epoch()).count() : 0;
 }
 
+void Operation::NoteLink(int tag, std::int32_t direction, std::optional<int> asked) {
+  const std::lock_guard lock(engine_.mutex_);
+  MessageEngine::Link& link = engine_.links_[tag];
+  link.direction = direction;
+  if (asked) link.asked.insert(*asked);
+}
+
+// Two ends that disagree on a length would go on with half a result. MPI itself refuses what is too long.
+void Operation::CheckLength(const Message& message, const MPI_Status& status) const {
+  int bytes = 0;
+  if (message.sent || MPI_Get_count(&status, MPI_BYTE, &bytes) != MPI_SUCCESS || bytes == message.bytes) return;
+  Fail("mismatch: expected " + std::to_string(message.bytes) + " bytes from rank " + std::to_string(message.peer) +
+       " of the world, got " + std::to_string(bytes));
+}
+
 bool Operation::Collect() {
   if (requests_.empty()) return false;
   int count = 0;
@@ -86,6 +108,7 @@ bool Operation::Collect() {
     Fail(MpiError(code));
   }
   if (count <= 0) return false;
+  for (int i = 0; i < count; ++i) CheckLength(messages_[ended_[i]], statuses[i]);
   std::sort(ended_.begin(), ended_.begin() + count, std::greater<>());
   for (int i = 0; i < count; ++i) {
     requests_.erase(requests_.begin() + ended_[i]);
@@ -123,6 +146,7 @@ bool Operation::Progress() {
   if (moved) {
     moved_ = now;
   } else if (now - moved_ > deadline_) {
+    if (overdue_) overdue_(*this);
     const double limit = std::chrono::duration<double>(deadline_).count();
     char text[96];
     std::snprintf(text, sizeof text, " for %.1f s, longer than the deadline of %g s",
@@ -171,10 +195,46 @@ void MessageEngine::Start(const std::string& channel, std::shared_ptr<Operation>
   handed_over_.notify_one();
 }
 
+void MessageEngine::WatchForStrays(device::StrayObserver observer) {
+  const std::lock_guard lock(mutex_);
+  observer_ = std::move(observer);
+  links_.clear();
+  stray_.reset();
+}
+
+std::optional<device::Stray> MessageEngine::FindStray(const std::map<int, Link>& links) const {
+  for (const auto& [tag, link] : links) {
+    for (int rank = 0; rank < size_; ++rank) {
+      int lies_here = 0;
+      if (rank == rank_ || link.asked.contains(rank)) continue;
+      if (MPI_Iprobe(rank, tag, messages_, &lies_here, MPI_STATUS_IGNORE) != MPI_SUCCESS) return std::nullopt;
+      if (lies_here != 0) return device::Stray{rank, link.direction};
+    }
+  }
+  return std::nullopt;
+}
+
+void MessageEngine::LookForStrays() {
+  std::unique_lock lock(mutex_);
+  if (!observer_) return;
+  const std::map<int, Link> links = links_;
+  lock.unlock();
+  const std::optional<device::Stray> found = FindStray(links);
+  lock.lock();
+  if (!observer_ || found == stray_) return;
+  stray_ = found;
+  observer_(found);
+}
+
 // With nothing under way, sleeps until there is.
 void MessageEngine::TakeNew() {
   std::unique_lock lock(mutex_);
-  if (channels_.empty()) handed_over_.wait(lock, [this] { return stop_ || !new_.empty(); });
+  const auto called = [this] { return stop_ || !new_.empty(); };
+  while (channels_.empty() && !handed_over_.wait_for(lock, kStill, called)) {
+    lock.unlock();
+    LookForStrays();
+    lock.lock();
+  }
   for (auto& [channel, operation] : new_) channels_[channel].push_back(std::move(operation));
   new_.clear();
 }
@@ -237,15 +297,19 @@ void MessageEngine::Rest(int idle_looks, std::chrono::steady_clock::time_point l
 
 void MessageEngine::Run() {
   prctl(PR_SET_TIMERSLACK, 1000UL);  // ns; of this thread: its sleeps are short ones
-  auto last = std::chrono::steady_clock::now();
+  auto last = std::chrono::steady_clock::now(), looked = last;
   int idle_looks = 0;
   for (TakeNew(); !Ending(); TakeNew()) {
     if (ProgressAll()) {
       last = std::chrono::steady_clock::now();
       idle_looks = 0;
-    } else {
-      Rest(++idle_looks, last);
+      continue;
     }
+    Rest(++idle_looks, last);
+    const auto now = std::chrono::steady_clock::now();
+    if (now - std::max(last, looked) < kStill) continue;
+    looked = now;
+    LookForStrays();
   }
 }
 

@@ -17,6 +17,8 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -43,6 +45,10 @@ class Operation final : public device::Work {
   void Send(const void* data, std::int64_t bytes, int peer, int tag);
   void Receive(void* data, std::int64_t bytes, int peer, int tag);
   [[noreturn]] void Fail(const std::string& problem) const;
+  // What is done instead of failing when nothing has happened for so long, from now on.
+  void WhenOverdue(std::chrono::milliseconds deadline, Step step);
+  // A message of a link has this tag; `asked`, if any, is whom it is asked of.
+  void NoteLink(int tag, std::int32_t direction, std::optional<int> asked = std::nullopt);
 
   // Blocks the program's thread until the operation has ended. Throws what ended it.
   void Wait() override;
@@ -57,8 +63,10 @@ class Operation final : public device::Work {
   struct Message {
     int peer;
     bool sent;
+    std::int64_t bytes;
   };
 
+  void CheckLength(const Message& message, const MPI_Status& status) const;
   bool Progress();              // true: something happened
   bool Collect();               // takes the messages that have ended off the list
   std::string Waiting() const;  // "waiting to receive from ranks 0, 3 of the world"
@@ -72,6 +80,7 @@ class Operation final : public device::Work {
   std::vector<int> ended_;
   Clock::time_point moved_{};  // when something last happened; the start at first
   bool running_ = false;
+  Step overdue_;
   // Guarded by the engine's mutex.
   bool done_ = false;
   Clock::time_point ended_at_{};
@@ -94,17 +103,26 @@ class MessageEngine {
   int next_group() const { return next_group_; }
   void set_next_group(int id) { next_group_ = id; }
 
+  // As Communicator's. Links that operations have noted before are forgotten.
+  void WatchForStrays(device::StrayObserver observer);
+
   // Runs the operation after those that were handed over to the same channel before.
   void Start(const std::string& channel, std::shared_ptr<Operation> operation);
 
  private:
   friend class Operation;
+  struct Link {
+    std::int32_t direction = 0;
+    std::set<int> asked;  // ranks of the world
+  };
   using Queue = std::deque<std::shared_ptr<Operation>>;
 
   void Run();
   void TakeNew();
   bool Ending();  // no more work comes, or none of it matters any more
   bool ProgressAll();
+  std::optional<device::Stray> FindStray(const std::map<int, Link>& links) const;
+  void LookForStrays();
   void End(Operation& operation, const std::string& error);
   void Rest(int idle_looks, std::chrono::steady_clock::time_point last);
 
@@ -118,6 +136,9 @@ class MessageEngine {
   bool stop_ = false;       // the program wants no more
   bool abandoned_ = false;  // nor what is under way
   bool failed_ = false;
+  device::StrayObserver observer_;
+  std::map<int, Link> links_;           // by tag
+  std::optional<device::Stray> stray_;  // as the observer was told
 
   std::map<std::string, Queue> channels_;  // the engine's thread alone
   std::thread thread_;

@@ -23,6 +23,19 @@ class Done final : public device::Work {
 
 constexpr std::int64_t kFloat = sizeof(float);
 
+// The operation fails: by what comes after `got`, whether `expected` has been overtaken or was never sent. A sender
+// that has sent the one is not long with the other.
+void LookFurther(Operation& operation, const MessageHeader& expected, const MessageHeader& got, int from, int tag) {
+  const auto next = std::make_shared<MessageHeader>();
+  operation.WhenOverdue(std::chrono::milliseconds(1500),
+                        [=](Operation& running) { running.Fail(device::LinkMissing(expected, got)); });
+  operation.Receive(next.get(), sizeof(MessageHeader), from, tag);
+  operation.Then([=](Operation& running) {
+    if (*next == expected) running.Fail(device::OutOfOrder(expected, got));
+    LookFurther(running, expected, got, from, tag);
+  });
+}
+
 std::string Elements(std::int64_t n) { return " of " + std::to_string(n) + " elements"; }
 
 }  // namespace
@@ -38,6 +51,10 @@ MpiCommunicator::MpiCommunicator(std::shared_ptr<MessageEngine> engine, std::vec
 
 std::string MpiCommunicator::GroupName() const {
   return "group " + std::to_string(id_) + " of " + std::to_string(Size()) + " ranks";
+}
+
+std::string MpiCommunicator::MemberName(int member) const {
+  return "member " + std::to_string(member) + " (rank " + std::to_string(World(member)) + " of the world)";
 }
 
 std::string MpiCommunicator::Name(const std::string& what) const {
@@ -102,9 +119,10 @@ WorkHandle MpiCommunicator::Broadcast(std::int64_t n, float* x, int root) {
 // which before a byte of it lands.
 std::shared_ptr<Operation> MpiCommunicator::StartSend(const MessageHeader& message, const float* payload, int peer) {
   const auto header = std::make_shared<MessageHeader>(message);
-  auto operation = New("send of " + ToString(message) + " to member " + std::to_string(peer));
+  auto operation = New("send of " + ToString(message) + " to " + MemberName(peer));
   operation->Then(
       [=, to = World(peer), header_tag = Tag(Purpose::kHeader), tag = Tag(Purpose::kPayload)](Operation& running) {
+        running.NoteLink(header_tag, header->edge.direction);
         running.Send(header.get(), sizeof(MessageHeader), to, header_tag);
         if (payload != nullptr) running.Send(payload, header->elements * kFloat, to, tag);
       });
@@ -114,12 +132,16 @@ std::shared_ptr<Operation> MpiCommunicator::StartSend(const MessageHeader& messa
 
 std::shared_ptr<Operation> MpiCommunicator::StartReceive(const MessageHeader& expected, float* payload, int peer) {
   const auto header = std::make_shared<MessageHeader>();
-  auto operation = New("receive of " + ToString(expected) + " from member " + std::to_string(peer));
-  operation->Then([=, from = World(peer), tag = Tag(Purpose::kHeader)](Operation& running) {
-    running.Receive(header.get(), sizeof(MessageHeader), from, tag);
+  auto operation = New("receive of " + ToString(expected) + " from " + MemberName(peer));
+  const int from = World(peer), header_tag = Tag(Purpose::kHeader);
+  operation->Then([=, direction = expected.edge.direction](Operation& running) {
+    running.NoteLink(header_tag, direction, from);
+    running.Receive(header.get(), sizeof(MessageHeader), from, header_tag);
   });
-  operation->Then([=, from = World(peer), tag = Tag(Purpose::kPayload)](Operation& running) {
-    if (!(*header == expected)) running.Fail(device::LinkCrossed(expected, *header));
+  operation->Then([=, tag = Tag(Purpose::kPayload)](Operation& running) {
+    const device::Wrong wrong = device::Compare(expected, *header);
+    if (wrong == device::Wrong::kOtherMicroBatch) return LookFurther(running, expected, *header, from, header_tag);
+    if (wrong != device::Wrong::kNothing) running.Fail(device::WordsOf(wrong, expected, *header));
     if (payload != nullptr) running.Receive(payload, header->elements * kFloat, from, tag);
   });
   engine_->Start("receive " + std::to_string(id_) + " " + std::to_string(peer), operation);

@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "reference/device/communicator.h"
@@ -36,6 +37,7 @@ class MpiCommunicator final : public device::Communicator {
   void MaxOnHost(std::span<double> values) override;
   std::vector<std::string> GatherOnHost(const std::string& mine) override;
   void Barrier() override;
+  void WatchForStrays(device::StrayObserver observer) override { engine_->WatchForStrays(std::move(observer)); }
   std::unique_ptr<device::Communicator> Split(int color, int key) override;
 
   // For a backend whose elements travel another way and whose headers and host values travel here.
@@ -46,6 +48,7 @@ class MpiCommunicator final : public device::Communicator {
   std::unique_ptr<MpiCommunicator> SplitGroup(int color, int key);  // Split
   // GatherOnHost with a deadline of its own: who does not answer within it is named by the error.
   std::vector<std::string> RollCall(const std::string& mine, std::chrono::milliseconds deadline);
+  std::string MemberName(int member) const;         // "member 1 (rank 3 of the world)"
   std::string GroupName() const;                    // "group 5 of 2 ranks"
   std::string Name(const std::string& what) const;  // "rank 0: all-reduce of 3 elements in group 5 of 2 ranks"
   int World(int member) const { return members_[static_cast<std::size_t>(member)]; }

@@ -23,6 +23,7 @@ void EvidenceOut::Hello(const TrainerName& trainer, const protocol::EffectivePla
   hello.trainer = trainer.name;
   hello.version = trainer.version;
   hello.libraries = info.libraries;
+  for (const auto& [kind, members] : context_.groups.members) hello.groups[NameOf(kind)] = members;
   hello.effective = effective;
   writer_.Write(hello);
 }

@@ -63,6 +63,7 @@ Training::Training(device::Device& device, device::Communicator& world, Seams& s
       inputs_(std::move(inputs)),
       wiring_(request_.schedule),
       activity_(request_.evidence.timeline, Delays(request_.delays, world.Rank())),
+      stray_watch_(world, activity_),
       groups_(MakeGroups(world, request_.plan, wiring_, Tied(request_.workload.model), seams, activity_)),
       context_{device, request_, inputs_, folder, request_.plan.At(world.Rank()), wiring_, groups_, activity_},
       evidence_(context_),
@@ -117,6 +118,7 @@ protocol::EffectivePlan Training::Effective() const {
   for (const LineAction& each : parts_->line) micro_batches.insert(each.action.micro_batch);
   plan.micro_batches = static_cast<std::int64_t>(micro_batches.size());
   plan.schedule = request_.schedule.name;
+  effective.line = protocol::ToString(request_.schedule.ranks.at(static_cast<std::size_t>(context_.at.pipeline)));
   plan.sequence_parallel = context_.sequence_parallel();
   const std::map<std::int64_t, std::int64_t> stages = GatherStages(effective.placement);
   plan.chunks = static_cast<std::int64_t>(stages.size()) / plan.pipeline;

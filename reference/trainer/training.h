@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "reference/trainer/events/clock_alignment.h"
+#include "reference/trainer/events/watched_communicator.h"
 #include "reference/trainer/evidence_out.h"
 #include "reference/trainer/executor.h"
 #include "reference/trainer/seams.h"
@@ -40,6 +41,7 @@ class Training {
   protocol::Inputs inputs_;
   Wiring wiring_;
   Activity activity_;
+  StrayWatch stray_watch_;
   Groups groups_;
   RankContext context_;
   EvidenceOut evidence_;

@@ -1,6 +1,9 @@
 // How talking to each other ends when it can't go on. Each test is run by itself: after a failure nothing is left to
 // talk over. The deadline is 2 s.
 #include <cmath>
+#include <condition_variable>
+#include <mutex>
+#include <optional>
 
 #include "suites/collectives/scene.h"
 
@@ -30,19 +33,60 @@ void ExpectWords(const std::string& text, const std::vector<std::string>& all) {
 TEST(Failure, CrossedWiresAreNamedBeforeAnythingLands) {
   DeviceArray out(std::vector<float>(4, 1.0f)), in = DeviceArray::Poisoned(4);
   const auto send = World().Send(4, out.data(), Next(), Edge{0, 1, 2, 0, 9});
-  const auto receive = World().Receive(4, in.data(), Last(), Edge{0, 1, 3, 0, 9});
+  const auto receive = World().Receive(4, in.data(), Last(), Edge{1, 2, 2, 0, 9});
   ExpectWords(ErrorOf([&] { receive->Wait(); }),
               {"rank " + std::to_string(World().Rank()),
-               "link crossed: expected 4 elements of step 9, micro-batch 3, stage 0 to 1 forward, got 4 elements of "
+               "link crossed: expected 4 elements of step 9, micro-batch 2, stage 1 to 2 forward, got 4 elements of "
                "step 9, micro-batch 2, stage 0 to 1 forward"});
   EXPECT_TRUE(std::isnan(in.Read()[0])) << "the wrong message landed";
 }
 
-TEST(Failure, AMessageOfAnotherLengthIsNamedAsCrossed) {
+TEST(Failure, MessagesInTheWrongOrderAreNamedAsThat) {
+  DeviceArray out(std::vector<float>(4, 1.0f)), in = DeviceArray::Poisoned(4);
+  const auto first = World().Send(4, out.data(), Next(), Edge{0, 1, 3, 0, 9});
+  const auto second = World().Send(4, out.data(), Next(), Edge{0, 1, 2, 0, 9});
+  const auto receive = World().Receive(4, in.data(), Last(), Edge{0, 1, 2, 0, 9});
+  ExpectWords(ErrorOf([&] { receive->Wait(); }), {"out of order: expected 4 elements of step 9, micro-batch 2",
+                                                  "got 4 elements of step 9, micro-batch 3"});
+}
+
+TEST(Failure, AMessageThatIsLeftOutIsNamedAsMissing) {
+  DeviceArray out(std::vector<float>(4, 1.0f)), in = DeviceArray::Poisoned(4);
+  const auto send = World().Send(4, out.data(), Next(), Edge{0, 1, 3, 0, 9});
+  const auto receive = World().Receive(4, in.data(), Last(), Edge{0, 1, 2, 0, 9});
+  ExpectWords(ErrorOf([&] { receive->Wait(); }),
+              {"link missing: expected 4 elements of step 9, micro-batch 2", "nothing of it after that"});
+}
+
+// The last rank has a link in that direction, and asks nobody on it.
+TEST(Failure, AMessageThatNobodyAskedForIsSeenWhereItLies) {
+  std::mutex mutex;
+  std::condition_variable told;
+  std::optional<device::Stray> seen;
+  World().WatchForStrays([&](const std::optional<device::Stray>& stray) {
+    const std::lock_guard lock(mutex);
+    seen = stray;
+    told.notify_one();
+  });
+  const int rank = World().Rank(), last = World().Size() - 1;
+  device::WorkHandle work;
+  if (rank == 0) work = World().Send(0, nullptr, last, Edge{0, 2, 1, 1, 9});
+  if (rank == last) work = World().Send(0, nullptr, 1, Edge{2, 1, 1, 1, 9});
+  if (rank == 1) work = World().Receive(0, nullptr, last, Edge{2, 1, 1, 1, 9});
+  work->Wait();
+  if (rank == last) {
+    std::unique_lock lock(mutex);
+    told.wait(lock, [&] { return seen.has_value(); });
+    EXPECT_EQ(*seen, (device::Stray{0, 1}));
+  }
+  World().WatchForStrays({});
+}
+
+TEST(Failure, AMessageOfAnotherLengthIsNamedAsAMismatch) {
   DeviceArray out(std::vector<float>(5000, 1.0f)), in = DeviceArray::Poisoned(4000);
   const auto send = World().Send(5000, out.data(), Next(), Edge{});
   const auto receive = World().Receive(4000, in.data(), Last(), Edge{});
-  ExpectWords(ErrorOf([&] { receive->Wait(); }), {"link crossed: expected 4000 elements", "got 5000 elements"});
+  ExpectWords(ErrorOf([&] { receive->Wait(); }), {"mismatch: expected 4000 elements", "got 5000 elements"});
 }
 
 TEST(Failure, ASilentMemberEndsACollectiveWithOperationMemberAndTime) {
@@ -97,7 +141,7 @@ TEST(Failure, AMemberThatFailsEndsTheWaitsOfTheOthersWithItsName) {
     return;
   }
   device::WorkHandle send;
-  if (World().Rank() == 1) send = World().Send(4, message.data(), 0, Edge{0, 1, 2, 0, 9});
+  if (World().Rank() == 1) send = World().Send(4, message.data(), 0, Edge{0, 2, 3, 0, 9});
   const auto work = World().AllReduce(10, x.data(), Reduction::kSum);
   ExpectWords(ErrorOf([&] { work->Wait(); }), {"all-reduce of 10 elements", "rank 0"});
 }

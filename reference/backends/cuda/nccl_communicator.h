@@ -40,6 +40,7 @@ class NcclCommunicator final : public device::Communicator {
   void MaxOnHost(std::span<double> values) override { hosts_->MaxOnHost(values); }
   std::vector<std::string> GatherOnHost(const std::string& mine) override { return hosts_->GatherOnHost(mine); }
   void Barrier() override { hosts_->Barrier(); }
+  void WatchForStrays(device::StrayObserver observer) override { hosts_->WatchForStrays(std::move(observer)); }
   std::unique_ptr<device::Communicator> Split(int color, int key) override;
 
  private:

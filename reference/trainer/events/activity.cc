@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <exception>
 #include <utility>
 
 namespace lockstep::trainer {
@@ -114,7 +115,11 @@ void Activity::PassOp() {
 }
 
 Activity::Wait::Wait(Activity& activity, const Waiting& waiting, Recorder::Id event)
-    : activity_(activity), event_(event), before_(activity.cursor_.now()), began_(Now()) {
+    : activity_(activity),
+      event_(event),
+      before_(activity.cursor_.now()),
+      began_(Now()),
+      exceptions_(std::uncaught_exceptions()) {
   Cursor cursor = before_;
   cursor.state = waiting.state;
   cursor.peer = waiting.peer;
@@ -127,6 +132,7 @@ Activity::Wait::Wait(Activity& activity, const Waiting& waiting, Recorder::Id ev
   cursor.group = {};
   std::memcpy(cursor.group.data(), waiting.group, std::min(std::strlen(waiting.group), cursor.group.size()));
   cursor.number = waiting.number;
+  cursor.operation = waiting.operation;
   cursor.since = began_;
   activity.cursor_.Set(cursor);
 }
@@ -138,6 +144,7 @@ Activity::Wait::~Wait() {
     event->wait_began = began_;
     event->wait_ended = now;
   }
+  if (std::uncaught_exceptions() > exceptions_) return;
   before_.since = now;
   activity_.cursor_.Set(before_);
 }

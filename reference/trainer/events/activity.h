@@ -39,6 +39,7 @@ class Activity {
     device::Edge edge = {};
     const char* group = "";
     std::int64_t number = -1;
+    std::uint32_t operation = 0;  // as Cursor::operation
   };
   class Wait;  // from construction to destruction
   class Span;
@@ -53,7 +54,7 @@ class Activity {
 class Activity::Wait {
  public:
   Wait(Activity& activity, const Waiting& waiting, Recorder::Id event);
-  ~Wait();
+  ~Wait();  // while an exception passes, the cursor stays at what was waited for
   Wait(const Wait&) = delete;
   Wait& operator=(const Wait&) = delete;
 
@@ -62,6 +63,7 @@ class Activity::Wait {
   Recorder::Id event_;
   protocol::Cursor before_;
   Nanoseconds began_;
+  int exceptions_;
 };
 
 class Activity::Span {

@@ -40,8 +40,13 @@ void CursorFile::Set(const Cursor& cursor) {
   std::atomic_thread_fence(std::memory_order_release);
   constexpr std::size_t kAfter = offsetof(Cursor, sequence) + sizeof(std::uint64_t);
   std::memcpy(reinterpret_cast<std::byte*>(shared_) + kAfter, reinterpret_cast<const std::byte*>(&now_) + kAfter,
-              sizeof(Cursor) - kAfter);
+              offsetof(Cursor, stray) - kAfter);
+  shared_->operation = now_.operation;
   sequence.store(even + 2, std::memory_order_release);
+}
+
+void CursorFile::SetStray(std::int32_t stray) {
+  if (shared_ != nullptr) std::atomic_ref(shared_->stray).store(stray, std::memory_order_relaxed);
 }
 
 }  // namespace lockstep::trainer

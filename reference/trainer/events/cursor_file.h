@@ -19,7 +19,8 @@ class CursorFile {
   void Open(const std::filesystem::path& file);  // what was said before is in it; throws BadInput
 
   const protocol::Cursor& now() const { return now_; }
-  void Set(const protocol::Cursor& cursor);  // all but magic and sequence
+  void Set(const protocol::Cursor& cursor);  // all but magic, sequence and stray
+  void SetStray(std::int32_t stray);         // on any thread, once there is a file
 
  private:
   protocol::Cursor now_;

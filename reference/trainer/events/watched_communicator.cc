@@ -16,7 +16,7 @@ class WatchedWork : public device::Work {
       : inner_(std::move(inner)), activity_(activity), waiting_(waiting), event_(event) {}
 
   void Wait() override {
-    if (inner_->Done()) return inner_->Wait();
+    if (inner_->Done()) return Take();
     inner_->AwaitOwnWork();
     const Activity::Wait wait(activity_, waiting_, std::exchange(event_, Recorder::kNone));
     inner_->Wait();
@@ -26,6 +26,16 @@ class WatchedWork : public device::Work {
   std::int64_t EndedAt() override { return inner_->EndedAt(); }
 
  private:
+  // Nothing to wait for, unless it failed: then the cursor says in what.
+  void Take() {
+    try {
+      inner_->Wait();
+    } catch (...) {
+      const Activity::Wait wait(activity_, waiting_, Recorder::kNone);
+      throw;
+    }
+  }
+
   WorkHandle inner_;
   Activity& activity_;
   Activity::Waiting waiting_;
@@ -85,9 +95,13 @@ class WatchedCommunicator : public Communicator {
     return sum;
   }
   std::int64_t World(int peer) const { return group_.members[static_cast<std::size_t>(peer)]; }
-  Activity::Waiting InGroup() const {
-    return {
-        .state = CursorState::kCollective, .peer = -1, .edge = {}, .group = group_.name, .number = collectives_ - 1};
+  Activity::Waiting InGroup(CollectiveKind kind) const {
+    return {.state = CursorState::kCollective,
+            .peer = -1,
+            .edge = {},
+            .group = group_.name,
+            .number = collectives_ - 1,
+            .operation = 1 + static_cast<std::uint32_t>(kind)};
   }
 
   Recorder::Id AddMessage(std::int64_t n, int peer, const device::Edge& edge, bool send) {
@@ -127,14 +141,14 @@ class WatchedCommunicator : public Communicator {
   template <typename Start>
   WorkHandle Collective(CollectiveKind kind, std::int64_t n, const Start& start) {
     const Recorder::Id event = AddCollective(kind, n * static_cast<std::int64_t>(sizeof(float)));
-    return Watch(start(), InGroup(), event);
+    return Watch(start(), InGroup(kind), event);
   }
 
   template <typename Call>
   void OnHost(CollectiveKind kind, const Call& call) {
     const Recorder::Id id = AddCollective(kind, 0);
     {
-      const Activity::Wait wait(activity_, InGroup(), id);
+      const Activity::Wait wait(activity_, InGroup(kind), id);
       call();
     }
     if (Event* event = activity_.recorder().Find(id)) event->ended = event->wait_ended;
@@ -152,5 +166,14 @@ std::unique_ptr<Communicator> Watched(std::unique_ptr<Communicator> inner, Activ
   if (inner->Size() == 1) return inner;
   return std::make_unique<WatchedCommunicator>(std::move(inner), activity, std::move(group));
 }
+
+StrayWatch::StrayWatch(Communicator& world, Activity& activity) : world_(world) {
+  world_.WatchForStrays([&cursor = activity.cursor()](const std::optional<device::Stray>& stray) {
+    const std::int32_t rank = stray ? 1 + stray->rank : 0;
+    cursor.SetStray(stray && stray->direction != 0 ? -rank : rank);
+  });
+}
+
+StrayWatch::~StrayWatch() { world_.WatchForStrays({}); }
 
 }  // namespace lockstep::trainer

@@ -21,4 +21,16 @@ struct WatchedGroup {
 std::unique_ptr<device::Communicator> Watched(std::unique_ptr<device::Communicator> inner, Activity& activity,
                                               WatchedGroup group);
 
+// As long as it lives, the cursor tells of a message that lies here and was asked of nobody.
+class StrayWatch {
+ public:
+  StrayWatch(device::Communicator& world, Activity& activity);
+  ~StrayWatch();
+  StrayWatch(const StrayWatch&) = delete;
+  StrayWatch& operator=(const StrayWatch&) = delete;
+
+ private:
+  device::Communicator& world_;
+};
+
 }  // namespace lockstep::trainer
