@@ -26,7 +26,8 @@ std::vector<FaultInfo> ListFaults(const protocol::Manifest& manifest) {
     fault.mechanism = row.String("mechanism");
     fault.source = row.String("source", "");
     fault.workload_case = row.String("workload_case");
-    fault.check = row.String("check");
+    fault.found_by = row.Choice("found_by", {"check", "watcher"}, "check");
+    fault.check = fault.found_by == "check" ? row.String("check") : row.String("check", "");
     fault.step = row.Int("step", 0, 1 << 30, 0);
     fault.phase = row.String("phase", "");
     fault.tensor = row.String("tensor", "");

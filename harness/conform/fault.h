@@ -12,6 +12,7 @@ namespace lockstep::conform {
 struct FaultInfo {
   std::string name, kind, mechanism, source;
   std::string workload_case;  // case that must fail: "dp.even/dp=2"
+  std::string found_by;       // "check" or "watcher": the record's `stuck` must name it
   std::string check;          // check that must fail first
   std::int64_t step = 0;
   std::string phase, tensor, diagnosis;  // what must be named; "" for any

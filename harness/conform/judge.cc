@@ -49,6 +49,7 @@ bool AllEnded(const SessionCase& value, CaseResult* result) {
     if (run.end->kind == launch::EndKind::kTimeout) result->status = Status::kTimeout;
     result->reason = (run.name == "candidate" ? "" : run.name + " run: ") + run.end->reason;
     result->ranks = run.end->ranks;
+    result->stuck = run.end->stuck;
     return false;
   }
   return true;
@@ -231,6 +232,7 @@ Judged JudgeCase(const SessionCase& value, const Session& session, const std::fi
   }
   if (AllEnded(value, result)) {
     result->ranks = value.runs.at(0).end->ranks;
+    result->stuck = value.runs.at(0).end->stuck;
     ReadAndCheck(value, folder, cache, &judged);
     ApplyWaivers(session.waivers, result);
     if (result->status != Status::kPass) result->performance = nlohmann::json::array();  // no figure without a verdict

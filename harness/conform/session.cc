@@ -21,12 +21,15 @@ json EndToJson(const launch::RunEnd& end) {
     json row{{"rank", rank.rank}, {"pid", rank.pid}, {"stderr_tail", rank.stderr_tail}, {"position", rank.position}};
     if (rank.exit) row["exit"] = *rank.exit;
     if (rank.signal) row["signal"] = *rank.signal;
+    if (!rank.stack.empty()) row["stack"] = rank.stack;
     ranks.push_back(row);
   }
-  return {{"kind", kEnds[static_cast<std::size_t>(end.kind)]},
-          {"reason", end.reason},
-          {"seconds", end.seconds},
-          {"ranks", ranks}};
+  json value{{"kind", kEnds[static_cast<std::size_t>(end.kind)]},
+             {"reason", end.reason},
+             {"seconds", end.seconds},
+             {"ranks", ranks}};
+  for (const protocol::Stuck& stuck : end.stuck) value["stuck"].push_back(protocol::StuckToJson(stuck));
+  return value;
 }
 
 launch::RunEnd EndFromJson(Fields fields) {
@@ -43,10 +46,14 @@ launch::RunEnd EndFromJson(Fields fields) {
     rank.pid = row.Int("pid", 0, 1 << 30);
     rank.stderr_tail = row.String("stderr_tail");
     rank.position = row.String("position");
+    rank.stack = row.String("stack", "");
     if (row.Has("exit")) rank.exit = static_cast<int>(row.Int("exit", 0, 255));
     if (row.Has("signal")) rank.signal = static_cast<int>(row.Int("signal", 0, 255));
     row.Done();
     end.ranks.push_back(rank);
+  }
+  if (fields.Has("stuck")) {
+    for (const Fields& each : fields.Objects("stuck")) end.stuck.push_back(protocol::StuckFromFields(each));
   }
   fields.Done();
   return end;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "harness/launch/stuck/stacks.h"
 #include "harness/protocol/files.h"
 
 namespace lockstep::launch {
@@ -13,6 +14,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr int kTickMilliseconds = 50;
+constexpr std::size_t kDeepStacks = 2;
+constexpr double kStackSeconds = 2;
 
 double Since(Clock::time_point time) { return std::chrono::duration<double>(Clock::now() - time).count(); }
 
@@ -30,6 +33,7 @@ Attempt::Attempt(const protocol::Manifest& manifest, const Job& job, const std::
   for (const std::filesystem::path& request : requests) {
     std::filesystem::remove_all(request / "evidence");  // of an earlier attempt that was cut off
     requests_.emplace_back(request, job.world_size);
+    watchers_.push_back(std::make_unique<stuck::Watcher>(request));
   }
 }
 
@@ -63,6 +67,7 @@ void Attempt::Run() {
   }
   LookForDeaths();
   NoteStates();
+  NoteStacks();
   tree_->End();
   launcher_ = tree_->root_status();
   for (auto& [rank, process] : processes_) {
@@ -90,6 +95,30 @@ void Attempt::Update() {
   }
   if (bytes != bytes_) progress_ = Clock::now();
   bytes_ = bytes;
+  const bool watched = tree_ && current_ < requests_.size();
+  if (watched && watchers_[current_]->Look(Seen(requests_[current_]))) progress_ = Clock::now();
+}
+
+const stuck::Watcher& Attempt::WatcherOf(const RequestWatch& request) const {
+  return *watchers_.at(static_cast<std::size_t>(&request - requests_.data()));
+}
+
+std::vector<stuck::Seen> Attempt::Seen(const RequestWatch& request) const {
+  std::vector<stuck::Seen> ranks;
+  for (std::size_t i = 0; i < request.ranks().size(); ++i) {
+    const RankWatch& watch = request.ranks()[i];
+    stuck::Seen& rank = ranks.emplace_back();
+    rank.here = watch.said_hello && watch.on_this_host;
+    rank.done = watch.done;
+    rank.error = watch.error;
+    const auto process = processes_.find(static_cast<std::int64_t>(i));
+    if (process == processes_.end()) continue;
+    rank.dead = process->second.dead;
+    if (process->second.fd >= 0 || rank.dead) rank.pid = process->second.pid;
+    const ExitStatus& status = process->second.status;
+    if (rank.dead && (status.exit || status.signal)) rank.death = ToString(status);
+  }
+  return ranks;
 }
 
 // A pid is watched only when it is one of ours: a trainer may see other numbers than we do (containers). A rank that
@@ -118,7 +147,12 @@ void Attempt::NoteDeath(std::int64_t rank, RankProcess* process, const ProcessSt
   requests_.back().Update();
   if (Finished(rank)) return;
   process->death_order = ++deaths_;
-  if (deaths_ == 1) first_death_ = Clock::now();
+  if (deaths_ > 1) return;
+  first_death_ = Clock::now();
+  RequestWatch& now = requests_[std::min(current_, requests_.size() - 1)];
+  now.Update();
+  process->in_silence =
+      std::all_of(now.ranks().begin(), now.ranks().end(), [](const RankWatch& watch) { return watch.error.empty(); });
 }
 
 bool Attempt::Finished(std::int64_t rank) const {
@@ -149,6 +183,9 @@ bool Attempt::Abnormal() {
     kind_ = EndKind::kInterrupted;
   } else if (deaths_ > 0 && Since(first_death_) > job_.limits.grace_seconds) {
     kind_ = EndKind::kError;
+  } else if (current_ < requests_.size() && watchers_[current_]->stuck()) {
+    kind_ = EndKind::kTimeout;
+    deadline_ = "stuck";
   } else if (deadline_ = PassedDeadline(); !deadline_.empty()) {
     kind_ = EndKind::kTimeout;
   }
@@ -175,6 +212,19 @@ void Attempt::NoteStates() {
   for (const auto& [rank, process] : processes_) {
     if (process.fd >= 0) last_states_[rank] = {process.pid, Inspect(process.pid).state};
   }
+}
+
+// Functions of those that the diagnosis names, or of the first; a debugger takes its time for each.
+void Attempt::NoteStacks() {
+  if (kind_ != EndKind::kTimeout) return;
+  std::map<std::int64_t, pid_t> ranks;
+  std::set<std::int64_t> deep;
+  for (const auto& [rank, state] : last_states_) ranks[rank] = state.first;
+  const auto& found = watchers_[std::min(current_, watchers_.size() - 1)]->stuck();
+  if (found) deep = {found->rank, found->peer};
+  for (auto rank = ranks.begin(); deep.empty() && rank != ranks.end(); ++rank) deep.insert(rank->first);
+  while (deep.size() > kDeepStacks) deep.erase(std::prev(deep.end()));
+  stacks_ = stuck::TakeStacks(ranks, deep, kStackSeconds);
 }
 
 }  // namespace lockstep::launch

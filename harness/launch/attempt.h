@@ -12,6 +12,7 @@
 
 #include "harness/launch/launch.h"
 #include "harness/launch/process.h"
+#include "harness/launch/stuck/watcher.h"
 #include "harness/launch/watch.h"
 
 namespace lockstep::launch {
@@ -21,7 +22,8 @@ struct RankProcess {
   pid_t pid = 0;
   int fd = -1;  // pidfd; -1: not watched (another host, not ours, ended)
   bool dead = false;
-  int death_order = 0;  // 1: the first that died
+  int death_order = 0;      // 1: the first that died
+  bool in_silence = false;  // the first, and nobody had given up when it did
   ExitStatus status;
 };
 
@@ -35,7 +37,8 @@ class Attempt {
 
   // What diagnosis.h reads.
   EndKind kind() const { return kind_; }
-  const std::string& deadline() const { return deadline_; }  // which one passed: "start", "step", "total", "end"; or ""
+  // Which one passed: "start", "step", "total", "end", "stuck"; or "".
+  const std::string& deadline() const { return deadline_; }
   const Job& job() const { return job_; }
   const std::vector<RequestWatch>& requests() const { return requests_; }
   std::size_t current() const { return current_; }  // first request that is not done
@@ -43,7 +46,11 @@ class Attempt {
   const ExitStatus& launcher() const { return launcher_; }
   pid_t launcher_pid() const { return launcher_pid_; }
   const std::map<std::int64_t, std::pair<pid_t, char>>& last_states() const { return last_states_; }
-  std::string StandardError() const;  // of the launcher and all ranks
+  // Of the request; never null.
+  const stuck::Watcher& WatcherOf(const RequestWatch& request) const;
+  std::vector<stuck::Seen> Seen(const RequestWatch& request) const;
+  const std::map<std::int64_t, std::string>& stacks() const { return stacks_; }  // of a run that a deadline ended
+  std::string StandardError() const;                                             // of the launcher and all ranks
   double seconds() const;
 
  private:
@@ -56,6 +63,7 @@ class Attempt {
   bool Abnormal();  // true: end it now; kind_ says why
   void Wait();
   void NoteStates();
+  void NoteStacks();
 
   const Job& job_;
   std::vector<RequestWatch> requests_;
@@ -63,6 +71,8 @@ class Attempt {
   std::unique_ptr<ProcessTree> tree_;
   std::map<std::int64_t, RankProcess> processes_;
   std::map<std::int64_t, std::pair<pid_t, char>> last_states_;  // by rank, when a deadline passed
+  std::vector<std::unique_ptr<stuck::Watcher>> watchers_;       // by request
+  std::map<std::int64_t, std::string> stacks_;
   std::size_t current_ = 0;
   std::chrono::steady_clock::time_point begin_, progress_, first_death_;
   std::uint64_t bytes_ = 0;

@@ -1,9 +1,14 @@
 #include "harness/launch/diagnosis.h"
 
 #include <algorithm>
+#include <iomanip>
 #include <optional>
 #include <regex>
 #include <sstream>
+
+#include "harness/launch/stuck/words.h"
+#include "harness/protocol/cursor.h"
+#include "harness/protocol/evidence.h"
 
 namespace lockstep::launch {
 namespace {
@@ -77,30 +82,58 @@ bool IsRank(const RequestWatch& request, std::int64_t rank) {
   return rank >= 0 && rank < static_cast<std::int64_t>(request.ranks().size());
 }
 
+// The rank that died before anybody gave up, or -1: who gives up later does so because of it.
+std::int64_t DiedInSilence(const Attempt& attempt) {
+  for (const auto& [rank, process] : attempt.processes()) {
+    if (process.in_silence) return rank;
+  }
+  return -1;
+}
+
+// The first rank that gave up by itself, or -1.
+std::int64_t GaveUp(const Attempt& attempt, const RequestWatch& request) {
+  if (DiedInSilence(attempt) >= 0) return -1;
+  for (std::size_t rank = 0; rank < request.ranks().size(); ++rank) {
+    if (!request.ranks()[rank].error.empty()) return static_cast<std::int64_t>(rank);
+  }
+  return -1;
+}
+
+// The rank whose death took the others down; its number is -1 when none is known to have died.
+Blamed VictimOf(const Attempt& attempt, const RequestWatch& request) {
+  const std::optional<Blamed> blamed = BlamedByLauncher(attempt.StandardError());
+  // A launcher blames who failed first in its eyes, which may be one that gave up because of the dead one.
+  const auto gave_up = [&] { return !request.ranks()[static_cast<std::size_t>(blamed->rank)].error.empty(); };
+  if (blamed && IsRank(request, blamed->rank) && (DiedInSilence(attempt) < 0 || !gave_up())) return *blamed;
+  for (const auto& [rank, process] : attempt.processes()) {
+    if (process.death_order == 1) return {rank, process.status};
+  }
+  return {-1, {}};
+}
+
+// "; ranks 0 and 2 wait for it"
+std::string WhoWaited(const Attempt& attempt, const RequestWatch& request) {
+  const std::vector<protocol::Stuck> stuck = StuckOf(attempt, request);
+  if (stuck.empty() || stuck.back().kind != protocol::StuckKind::kPeerDead) return "";
+  const std::size_t at = stuck.back().words.rfind("; rank");
+  return at == std::string::npos ? "" : stuck.back().words.substr(at);
+}
+
 // "rank 1 (pid 4711) was killed by signal 9 (Killed) after step 2", or "" when no rank is known to have died.
 std::string ExplainDeath(const Attempt& attempt, const RequestWatch& request) {
-  const std::int64_t count = static_cast<std::int64_t>(request.ranks().size());
-  for (std::int64_t rank = 0; rank < count; ++rank) {
-    const std::string& error = request.ranks()[static_cast<std::size_t>(rank)].error;
-    if (!error.empty()) return Name(attempt, rank) + " gave up: " + error;
+  if (const std::int64_t rank = GaveUp(attempt, request); rank >= 0) {
+    // The others may know more than it could.
+    const std::vector<protocol::Stuck> stuck = StuckOf(attempt, request);
+    if (!stuck.empty() && stuck.back().kind == protocol::StuckKind::kLinkCrossed) return stuck.back().words;
+    const auto cursor = protocol::ReadCursor(protocol::RankFolder(request.request(), rank) / protocol::kCursorFile);
+    return Name(attempt, rank) + " gave up" + (cursor ? " " + stuck::Where(*cursor) : "") + ": " +
+           request.ranks()[static_cast<std::size_t>(rank)].error;
   }
-  const std::optional<Blamed> blamed = BlamedByLauncher(attempt.StandardError());
-  std::int64_t victim = -1;
-  ExitStatus status;
-  for (const auto& [rank, process] : attempt.processes()) {
-    if (process.death_order == 1) {
-      victim = rank;
-      status = process.status;
-    }
-  }
-  if (blamed && IsRank(request, blamed->rank)) {
-    victim = blamed->rank;
-    status = blamed->status;
-  }
+  const auto [victim, status] = VictimOf(attempt, request);
   if (victim < 0) return "";
   const bool exited = status.exit.has_value();
   const std::string words = status.exit || status.signal ? ToString(status) : "died";
-  std::string text = Name(attempt, victim) + " " + words + " " + request.Position(victim);
+  std::string text = Name(attempt, victim) + " " + words + " " + request.Position(victim) + WhoWaited(attempt, request);
   if (exited) {
     const std::string said = FirstWords(attempt.StandardError());
     text += status.exit == 0 ? ", before it was done" : said.empty() ? "" : ": " + said;
@@ -134,6 +167,12 @@ std::string Seconds(double seconds) {
   return text.str();
 }
 
+std::string Tenths(double seconds) {
+  std::ostringstream text;
+  text << std::fixed << std::setprecision(1) << seconds << " s";
+  return text.str();
+}
+
 // Who holds the others up: a stopped rank, otherwise the one furthest behind.
 std::string ExplainHang(const Attempt& attempt, const RequestWatch& request) {
   std::string stopped;
@@ -157,10 +196,13 @@ std::string ExplainHang(const Attempt& attempt, const RequestWatch& request) {
 
 std::string ExplainTimeout(const Attempt& attempt, const RequestWatch& request) {
   const Limits& limits = attempt.job().limits;
+  const stuck::Watcher& watcher = attempt.WatcherOf(request);
+  if (watcher.stuck()) return watcher.stuck()->words + "; no progress for " + Tenths(watcher.stuck()->seconds);
   const std::string missing = MissingHellos(attempt, request);
   if (attempt.deadline() == "start") return missing + " within " + Seconds(limits.start_seconds);
   const std::string why = attempt.deadline() == "total" ? "not done within " + Seconds(limits.total_seconds)
                                                         : "no progress for " + Seconds(limits.step_seconds);
+  if (watcher.slow_now()) return watcher.slow().back().words + "; " + why;
   const std::string who = missing.empty() || !request.Begun() ? ExplainHang(attempt, request) : missing;
   return who + "; " + why;
 }
@@ -185,6 +227,25 @@ std::string Explain(const Attempt& attempt, const RequestWatch& request) {
   return launcher + (undone.empty() ? " after every rank was done" : ": " + undone) + (said.empty() ? "" : ": " + said);
 }
 
+std::vector<protocol::Stuck> StuckOf(const Attempt& attempt, const RequestWatch& request) {
+  const stuck::Watcher& watcher = attempt.WatcherOf(request);
+  std::vector<protocol::Stuck> all = watcher.slow();
+  std::optional<protocol::Stuck> last = watcher.stuck();
+  if (!last && !request.AllDone() && attempt.kind() == EndKind::kError) {
+    std::vector<stuck::Seen> ranks = attempt.Seen(request);
+    const std::int64_t gave_up = GaveUp(attempt, request);
+    const Blamed victim = gave_up >= 0 ? Blamed{gave_up, {}} : VictimOf(attempt, request);
+    if (victim.rank >= 0) {
+      if (victim.status.exit || victim.status.signal) {
+        ranks[static_cast<std::size_t>(victim.rank)].death = ToString(victim.status);
+      }
+      last = watcher.Explain(ranks, victim.rank);
+    }
+  }
+  if (last) all.push_back(*last);
+  return all;
+}
+
 std::vector<protocol::RankResult> Ranks(const Attempt& attempt, const RequestWatch& request) {
   std::vector<protocol::RankResult> results;
   const std::string text = attempt.StandardError();
@@ -207,6 +268,8 @@ std::vector<protocol::RankResult> Ranks(const Attempt& attempt, const RequestWat
       result.exit = process->second.status.exit;
       result.signal = process->second.status.signal;
     }
+    const auto stack = attempt.stacks().find(result.rank);
+    if (stack != attempt.stacks().end()) result.stack = stack->second;
     results.push_back(result);
   }
   return results;

@@ -13,7 +13,7 @@ namespace {
 constexpr int kFruitlessStarts = 3;
 
 RunEnd EndOf(const Attempt& attempt, const RequestWatch& request, EndKind kind, const std::string& reason) {
-  return {kind, reason, Ranks(attempt, request), attempt.seconds()};
+  return {kind, reason, Ranks(attempt, request), StuckOf(attempt, request), attempt.seconds()};
 }
 
 // A request that every rank is done with: fine, unless a rank said that it gave up, or the launcher failed after it.

@@ -23,6 +23,7 @@ struct RunEnd {
   EndKind kind = EndKind::kDone;
   std::string reason;                       // "rank 1 (pid 4711) was killed by signal 9 after step 2"
   std::vector<protocol::RankResult> ranks;  // of ranks that said hello; rank -1 is the launcher
+  std::vector<protocol::Stuck> stuck = {};  // what held it up; the last is why it was ended, where that is the reason
   double seconds = 0;
 };
 

@@ -6,6 +6,8 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "harness/launch/stuck/words.h"
+#include "harness/protocol/cursor.h"
 #include "harness/protocol/evidence.h"
 #include "harness/protocol/files.h"
 
@@ -113,8 +115,11 @@ std::uint64_t RequestWatch::EvidenceBytes() const {
 
 std::string RequestWatch::Position(std::int64_t rank) const {
   const RankWatch& watch = ranks_[static_cast<std::size_t>(rank)];
-  if (watch.done) return "done";
+  if (watch.done && watch.error.empty()) return "done";
   if (!watch.said_hello) return "before hello";
+  const auto cursor = protocol::ReadCursor(protocol::RankFolder(request_, rank) / protocol::kCursorFile);
+  if (cursor) return stuck::Describe(*cursor);
+  if (watch.done) return "done";
   const nlohmann::json event = LastEvent(protocol::RankFolder(request_, rank) / "events.jsonl");
   if (event.is_null()) return "after hello, before the first event";
   const std::string step = std::to_string(IntegerOr(event, "step", 0)), kind = StringOr(event, "event", "an event");

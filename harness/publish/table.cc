@@ -120,6 +120,17 @@ void AddFailures(const Record& record, const Paint& paint, std::string* out) {
   if (left > 0) *out += fmt::format("\n{} more cases do not hold; junit.xml and record.json tell of each\n", left);
 }
 
+// Who held up a run that came to its end.
+void AddSlow(const Record& record, const Paint& paint, std::string* out) {
+  for (const CaseResult& result : record.cases) {
+    if (OutcomeOf(result.status) == Outcome::kBroken) continue;
+    for (const protocol::Stuck& stuck : result.stuck) {
+      const std::string line = "slow: " + OneLine(result.id) + ": " + OneLine(stuck.words);
+      for (const std::string& piece : Wrap(line, kWidth)) *out += paint.Dim(piece) + "\n";
+    }
+  }
+}
+
 void AddNotRun(const Record& record, const Paint& paint, std::string* out) {
   std::map<std::pair<Status, std::string>, std::size_t> reasons;
   for (const CaseResult& result : record.cases) {
@@ -139,6 +150,7 @@ std::string Table(const Record& record, bool color) {
   std::string out;
   if (!record.cases.empty()) AddCases(record, paint, &out);
   AddFailures(record, paint, &out);
+  AddSlow(record, paint, &out);
   AddNotRun(record, paint, &out);
   const std::string figures = FiguresBlock(record, paint);
   if (!figures.empty()) out += "\n" + figures;

@@ -39,6 +39,7 @@ void AddRank(const protocol::RankResult& rank, bool all, std::vector<std::string
   if (bad_exit) line += fmt::format(": exit code {}", *rank.exit);
   if (!rank.position.empty()) line += "; last seen: " + OneLine(rank.position);
   lines->push_back(line);
+  for (const std::string& thread : LastLines(Printable(rank.stack), kTailLines)) lines->push_back("  thread " + thread);
   for (const std::string& tail : LastLines(Printable(rank.stderr_tail), kTailLines)) lines->push_back("  | " + tail);
 }
 

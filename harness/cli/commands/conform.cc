@@ -99,8 +99,19 @@ std::string ProgressText(const conform::Progress& progress) {
 
 // What was planted beside what was found, so that a person sees at once whether it was found for the right reason.
 void TellFault(const conform::FaultInfo& fault, const protocol::Record& record) {
-  const auto failed = [](const protocol::CaseResult& each) { return each.status != protocol::Status::kPass; };
-  const bool caught = std::any_of(record.cases.begin(), record.cases.end(), failed);
+  const bool watched = fault.found_by == "watcher";
+  const auto names = [&](const protocol::Stuck& stuck) {
+    return stuck.words.find(fault.diagnosis) != std::string::npos;
+  };
+  const auto seen = [&](const protocol::CaseResult& each) {
+    return watched ? std::any_of(each.stuck.begin(), each.stuck.end(), names) : each.status != protocol::Status::kPass;
+  };
+  const bool caught = std::any_of(record.cases.begin(), record.cases.end(), seen);
+  if (watched) {
+    std::printf("fault %s (%s): %s Expected: held up by \"%s\". %s\n", fault.name.c_str(), fault.kind.c_str(),
+                fault.mechanism.c_str(), fault.diagnosis.c_str(), caught ? "Caught." : "NOT CAUGHT.");
+    return;
+  }
   std::printf("fault %s (%s): %s Expected: %s at step %lld, %s%s%s. %s\n", fault.name.c_str(), fault.kind.c_str(),
               fault.mechanism.c_str(), fault.check.c_str(), static_cast<long long>(fault.step), fault.phase.c_str(),
               fault.tensor.empty() ? "" : ", ", fault.tensor.c_str(), caught ? "Caught." : "NOT CAUGHT.");

@@ -57,23 +57,28 @@ json Checks(const Arguments&) {
   return rows;
 }
 
+std::string MustBeNamed(const conform::FaultInfo& fault) {
+  const std::string words = "\"" + fault.diagnosis + "\"";
+  if (fault.found_by == "watcher") return "what held the run up, " + words;
+  return fault.check + ", step " + std::to_string(fault.step) + ", " + fault.phase +
+         (fault.tensor.empty() ? "" : ", " + fault.tensor) + ", " + words;
+}
+
 json Faults(const Arguments& arguments) {
   json rows = json::array();
   for (const conform::FaultInfo& each : conform::ListFaults(FindTrainer(arguments.trainer))) {
-    const std::string tensor = each.tensor.empty() ? "" : ", " + each.tensor;
-    rows.push_back(
-        {{"name", each.name},
-         {"sentence", each.mechanism + " Must be named: " + each.check + ", step " + std::to_string(each.step) + ", " +
-                          each.phase + tensor + ", \"" + each.diagnosis + "\""},
-         {"kind", each.kind},
-         {"mechanism", each.mechanism},
-         {"source", each.source},
-         {"case", each.workload_case},
-         {"check", each.check},
-         {"step", each.step},
-         {"phase", each.phase},
-         {"tensor", each.tensor},
-         {"diagnosis", each.diagnosis}});
+    rows.push_back({{"name", each.name},
+                    {"sentence", each.mechanism + " Must be named: " + MustBeNamed(each)},
+                    {"kind", each.kind},
+                    {"found_by", each.found_by},
+                    {"mechanism", each.mechanism},
+                    {"source", each.source},
+                    {"case", each.workload_case},
+                    {"check", each.check},
+                    {"step", each.step},
+                    {"phase", each.phase},
+                    {"tensor", each.tensor},
+                    {"diagnosis", each.diagnosis}});
   }
   return rows;
 }

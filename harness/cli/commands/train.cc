@@ -116,6 +116,9 @@ int Run(const Arguments& arguments) {
   live.Clear();
   std::printf("%s", publish::TrainText(training.summary, WantsColor(stdout)).c_str());
   publish::WriteTrainMetrics(folder, training.summary);
+  for (const protocol::Stuck& stuck : training.end.stuck) {
+    if (stuck.kind == protocol::StuckKind::kPeerSlow) std::fprintf(stderr, "lockstep: %s\n", stuck.words.c_str());
+  }
   if (training.end.kind != launch::EndKind::kDone) {
     std::fprintf(stderr, "lockstep: %s\n", training.end.reason.c_str());
   }
