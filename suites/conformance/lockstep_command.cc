@@ -18,8 +18,8 @@
 
 namespace lockstep::conformance {
 
-Outcome RunProgram(const std::string& program, const std::vector<std::string>& arguments) {
-  std::string command = std::string(LOCKSTEP_BINARY_DIR) + "/bin/" + program;
+Outcome RunProgram(const std::string& program, const std::vector<std::string>& arguments, const std::string& variable) {
+  std::string command = (variable.empty() ? "" : variable + " ") + std::string(LOCKSTEP_BINARY_DIR) + "/bin/" + program;
   for (const std::string& argument : arguments) command += " '" + argument + "'";
   command += " 2>&1";
   std::FILE* pipe = ::popen(command.c_str(), "r");

@@ -16,8 +16,9 @@ struct Outcome {
   std::string output;  // standard output and standard error
 };
 
-// `build/bin/PROGRAM ARGUMENTS`, waited for.
-Outcome RunProgram(const std::string& program, const std::vector<std::string>& arguments);
+// `build/bin/PROGRAM ARGUMENTS`, waited for; with one more variable, "NAME=value", where there is one.
+Outcome RunProgram(const std::string& program, const std::vector<std::string>& arguments,
+                   const std::string& variable = "");
 
 // A folder of this test's own under the build folder, emptied.
 std::filesystem::path OutputFolder(const std::string& name);

@@ -17,16 +17,20 @@
 namespace lockstep::faults {
 
 struct Fault {
-  std::string name;       // "dp.sum_not_mean"
-  std::string kind;       // data, accumulation, ledger, optimizer, clip, precision, tensor, pipeline, checkpoint, time
+  std::string name;  // "dp.sum_not_mean"
+  // data, accumulation, ledger, optimizer, clip, precision, tensor, pipeline, checkpoint, time, link, rank
+  std::string kind;
   std::string mechanism;  // a sentence
   std::string met_in;     // where it was met
   std::string case_id;    // the case that must fail
-  std::string check;      // the check that must fail first
-  std::int64_t step = 0;  // first divergence: step (0: as loaded), phase, and tensor ("": any, or none)
-  std::string phase;
-  std::string tensor;
-  std::string diagnosis;  // words that the diagnosis must hold
+  // What must see it. "check": the run comes to its end, and a check fails. "watcher": the run is ended, or found to be
+  // held up, and the record's `stuck` says so.
+  std::string found_by = "check";
+  std::string check = {};  // the check that must fail first
+  std::int64_t step = 0;   // first divergence: step (0: as loaded), phase, and tensor ("": any, or none)
+  std::string phase = {};
+  std::string tensor = {};
+  std::string diagnosis;  // words that the diagnosis, or the finding, must hold
   std::function<std::unique_ptr<trainer::Seams>()> make;
 };
 

@@ -19,6 +19,7 @@ nlohmann::json Catalogue() {
                     {"mechanism", fault->mechanism},
                     {"source", fault->met_in},
                     {"workload_case", fault->case_id},
+                    {"found_by", fault->found_by},
                     {"check", fault->check},
                     {"step", fault->step},
                     {"phase", fault->phase},
