@@ -71,9 +71,12 @@ std::string StepTable(const StallsReport& report, bool every_step) {
   std::string note;
   const std::size_t ranks = report.run.ranks.size();
   if (!every_step && steps.size() > kMostRows) {
-    // The slowest are why somebody looks.
+    // The slowest are why somebody looks; that the first ones are slow is known.
+    const std::int64_t first = stalls::FirstCountedStep(report.run);
     std::map<std::int64_t, double> wall;
-    for (const RankStep& each : steps) wall[each.step] = std::max(wall[each.step], each.wall);
+    for (const RankStep& each : steps) {
+      if (each.step >= first) wall[each.step] = std::max(wall[each.step], each.wall);
+    }
     std::vector<std::pair<double, std::int64_t>> slowest;
     for (const auto& [step, seconds] : wall) slowest.emplace_back(-seconds, step);
     std::sort(slowest.begin(), slowest.end());
@@ -81,7 +84,8 @@ std::string StepTable(const StallsReport& report, bool every_step) {
     std::set<std::int64_t> chosen;
     for (std::size_t i = 0; i < std::min(count, slowest.size()); ++i) chosen.insert(slowest[i].second);
     std::erase_if(steps, [&](const RankStep& each) { return !chosen.contains(each.step); });
-    note = fmt::format("  the {} slowest of {} steps; --every-step has all\n", chosen.size(), wall.size());
+    note = fmt::format("  the {} slowest of steps {} to {}; --every-step has all\n", chosen.size(), first,
+                       report.run.last_step);
   }
   std::stable_sort(steps.begin(), steps.end(), [](const RankStep& a, const RankStep& b) { return a.step < b.step; });
   Rows rows{Heads(shown, {"step", "rank"})};
@@ -154,7 +158,7 @@ std::string CausesText(const StallsReport& report, std::int64_t first, double co
   Rows rows{{"what was to blame, ms", "longer by", "others waited", "steps lost"}};
   for (const CauseLine& line : lines) {
     if (rows.size() > kMostCauses) break;
-    const std::string each = line.first.usual ? " each" : "";
+    const std::string each = line.first.usual ? " a step" : "";
     rows.push_back({CauseText(line), Milliseconds(line.excess) + each, Milliseconds(line.waited) + each,
                     Milliseconds(line.cost) + each});
   }
@@ -246,11 +250,11 @@ std::string StallsText(const StallsReport& report, bool every_step) {
   text += MeanTable(report, first);
   text += BubbleText(report, totals);
   text += fmt::format("unattributed: {:.2f}% of the time\n", 100 * totals.unattributed / totals.wall);
+  for (const std::string& doubt : run.doubts) text += "doubt: " + doubt + "\n";
   text += "\n" + CausesText(report, first, totals.wall / static_cast<double>(run.ranks.size()));
   const std::string advice = AdviceText(report, totals.step);
   if (!advice.empty()) text += "\nwhat would help, by simulation and replay\n" + advice;
   text += "\neach step\n" + StepTable(report, every_step);
-  for (const std::string& doubt : run.doubts) text += "doubt: " + doubt + "\n";
   return text;
 }
 

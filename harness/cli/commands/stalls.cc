@@ -1,9 +1,13 @@
 // lockstep stalls: where the time of each rank's steps went, of a run made now or of evidence.
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "harness/cli/delay_option.h"
 #include "harness/cli/places.h"
@@ -12,6 +16,8 @@
 #include "harness/cli/terminal.h"
 #include "harness/cli/training.h"
 #include "harness/protocol/bad_input.h"
+#include "harness/protocol/evidence_files.h"
+#include "harness/protocol/files.h"
 #include "harness/schedule/generate.h"
 #include "harness/stalls/trace/export.h"
 #include "harness/stalls/trace/kineto.h"
@@ -116,6 +122,21 @@ struct Subject {
   stalls::Limits limits;
 };
 
+// Ranks that wait for a processor seem to compute, or their messages to be late. Known of this machine alone.
+std::string SharedProcessors(const std::filesystem::path& folder, const protocol::Plan& plan) {
+  std::array<char, 256> here{};
+  const auto processors = static_cast<std::int64_t>(std::thread::hardware_concurrency());
+  if (plan.WorldSize() <= processors || ::gethostname(here.data(), here.size() - 1) != 0) return "";
+  for (std::int64_t rank = 0; rank < plan.WorldSize(); ++rank) {
+    const std::filesystem::path file = protocol::RankFolder(folder, rank) / "hello.json";
+    if (!std::filesystem::exists(file)) return "";
+    const protocol::Hello hello = protocol::HelloFromJson(protocol::ReadJson(file), file.string());
+    if (hello.host != here.data() || hello.device_kind == "gpu") return "";
+  }
+  return std::to_string(plan.WorldSize()) + " ranks share " + std::to_string(processors) +
+         " processors: waiting for one counts as transfer, or as the operation that was held up";
+}
+
 Subject SubjectOfFolder(const std::filesystem::path& folder) {
   const protocol::Request request = protocol::ReadRequest(folder);
   Subject subject{stalls::ReadRun(folder), {}};
@@ -123,6 +144,8 @@ Subject SubjectOfFolder(const std::filesystem::path& folder) {
   const protocol::Model& model = request.workload.model;
   if (model.kind == protocol::ModelKind::kGpt) subject.limits.units = model.layers;
   if (model.kind == protocol::ModelKind::kMlp) subject.limits.units = std::ssize(model.sizes) - 1;
+  const std::string doubt = SharedProcessors(folder, request.plan);
+  if (!doubt.empty()) subject.run.doubts.push_back(doubt);
   return subject;
 }
 
