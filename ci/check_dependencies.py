@@ -31,7 +31,7 @@ ALLOWED = {
     # A fault is a decorator over the trainer's seams, so the faulty trainer links the trainer; the harness never does.
     "suites/faults": ["harness/protocol", "reference"],
     "suites/collectives": ["reference"],
-    "suites/unit/trainer": ["harness", "reference"],
+    "suites/unit/trainer": ["harness", "reference", "suites/unit"],
     "suites/kernels": ["harness/protocol", "harness/oracle", "reference"],
     "suites/bench": ["harness", "reference"],
     "suites/virtual_gpu": ["reference/virtual_gpu"],

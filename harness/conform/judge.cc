@@ -43,7 +43,7 @@ bool AllEnded(const SessionCase& value, CaseResult* result) {
     result->status = Status::kError;
     if (!run.end || run.end->kind == launch::EndKind::kInterrupted) {
       result->status = Status::kSkip;
-      result->reason = "interrupted before it was done";
+      result->reason = run.end ? "interrupted before it was done" : "not started: the run was cut short before";
       return false;
     }
     if (run.end->kind == launch::EndKind::kTimeout) result->status = Status::kTimeout;

@@ -9,6 +9,7 @@
 #include "harness/protocol/bad_input.h"
 #include "harness/protocol/fields.h"
 #include "harness/protocol/files.h"
+#include "harness/protocol/whole_file.h"
 
 namespace lockstep::launch {
 namespace {
@@ -58,7 +59,22 @@ std::string OneLine(std::string text) {
 std::filesystem::path CacheFolder() {
   const std::string said = Variable("LOCKSTEP_CACHE"), home = Variable("HOME");
   if (!said.empty()) return said;
-  return std::filesystem::path(home.empty() ? "/tmp" : home) / ".cache" / "lockstep";
+  if (home.empty()) {
+    throw protocol::BadInput("environment", "HOME and LOCKSTEP_CACHE are not set",
+                             "set LOCKSTEP_CACHE to a folder where Lockstep may keep files");
+  }
+  return std::filesystem::path(home) / ".cache" / "lockstep";
+}
+
+std::filesystem::path WritableCache() {
+  const std::filesystem::path folder = CacheFolder();
+  try {
+    protocol::MakeFolder(folder);
+    const protocol::WholeFile probe(folder / "probe");  // goes again by itself; permissions alone don't tell
+  } catch (const protocol::BadInput& error) {
+    throw protocol::BadInput("cache folder", error.what(), "set LOCKSTEP_CACHE to a folder that can be written to");
+  }
+  return folder;
 }
 
 std::vector<std::string> Expand(const protocol::Manifest& manifest, const std::vector<std::string>& command,

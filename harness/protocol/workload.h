@@ -18,7 +18,7 @@ enum class Precision { kF64, kF32, kBF16 };
 struct Model {
   ModelKind kind = ModelKind::kMlp;
   // mlp
-  std::vector<std::int64_t> sizes;  // (L+1) features from input to output
+  std::vector<std::int64_t> sizes = {};  // (L+1) features from input to output
   Activation activation = Activation::kRelu;
   LossKind loss = LossKind::kSquaredError;
   // gpt
@@ -31,7 +31,7 @@ struct Model {
   bool tied = true;             // head.weight is wte.weight
   double dropout = 0;           // probability in [0, 1)
   // own
-  std::string own_name;  // the trainer's own name for its model
+  std::string own_name = {};  // the trainer's own name for its model
 
   std::int64_t head_width() const { return width / heads; }
   // Units that a pipeline partition deals out: blocks of a gpt, layers of an mlp, 0 (unknown) for own.

@@ -192,6 +192,7 @@ Count BestOf(int attempts, const std::string& trainer, const Plan& plan, const s
 class StallsOfATrainer : public testing::TestWithParam<std::string> {};
 
 TEST_P(StallsOfATrainer, AreChargedToTheRankAndOperationThatWasDelayed) {
+  if (MostRanks(GetParam()) < 2) GTEST_SKIP() << "a pipeline needs 2 ranks";
   const bool host = GetParam() == "kokkos";
   std::vector<Plan> plans{{"pp=2,micro_batches=2", 2, 2, 2}, {"dp=2,micro_batches=2", 2, 1, 2}};
   if (host) plans.push_back({"dp=2,pp=2,micro_batches=2", 4, 2, 2});
@@ -211,6 +212,7 @@ TEST_P(StallsOfATrainer, AreChargedToTheRankAndOperationThatWasDelayed) {
 // The two that wall time per rank can't see.
 
 TEST_P(StallsOfATrainer, NameTheReplicaWhoseBackwardIs200MsLongerThoughAllStepsAreAsLong) {
+  if (MostRanks(GetParam()) < 2) GTEST_SKIP() << "two replicas need 2 ranks";
   const Report report =
       RunWith(GetParam(), "dp=2,micro_batches=2", 9, {"--delay", "rank=1,op=B,ms=200,step=6,micro_batch=0"},
               OutputFolder("stalls_replica_" + GetParam()));
@@ -231,6 +233,7 @@ TEST_P(StallsOfATrainer, NameTheReplicaWhoseBackwardIs200MsLongerThoughAllStepsA
 }
 
 TEST_P(StallsOfATrainer, NameASlowStageAndNotTheStagesThatItStarves) {
+  if (MostRanks(GetParam()) < 4) GTEST_SKIP() << "four stages need 4 ranks";
   const Report report = RunWith(GetParam(), "pp=4,micro_batches=4", 12, {"--delay", "rank=1,op=F,ms=20"},
                                 OutputFolder("stalls_stage_" + GetParam()));
   const nlohmann::json* slowest = nullptr;

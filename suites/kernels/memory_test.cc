@@ -1,3 +1,4 @@
+#include "reference/device/arena.h"
 #include "suites/kernels/desk.h"
 
 namespace lockstep::test {
@@ -50,6 +51,13 @@ TEST(Memory, BlocksAreAlignedAndThoseOfZeroBytesThere) {
     EXPECT_EQ(reinterpret_cast<std::uintptr_t>(buffer.data()) % 64, 0u);
   }
   EXPECT_TRUE(device->Allocate(0, Category::kActivations));
+}
+
+TEST(Memory, UsesABlockAgainThatWasGivenBackButUnderAddressSanitizer) {
+  const auto device = MakeTestDevice();
+  const void* const before = device->Allocate(12345, Category::kActivations).data();
+  const void* const again = device->Allocate(12345, Category::kWorkspace).data();
+  EXPECT_TRUE(again == before || !device::kRecycles);
 }
 
 TEST(Memory, AMovedBufferIsFreedOnce) {

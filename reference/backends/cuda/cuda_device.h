@@ -4,10 +4,11 @@
 // pinned memory; events order the two. Implemented over several files, one a group of operations.
 #pragma once
 
-#include "reference/backends/cuda/arena.h"
+#include "reference/backends/cuda/memory.h"
 #include "reference/backends/cuda/products.h"
 #include "reference/backends/cuda/runtime.h"
 #include "reference/backends/cuda/transfers.h"
+#include "reference/device/arena.h"
 #include "reference/device/device.h"
 
 namespace lockstep::backends::cuda {
@@ -98,7 +99,7 @@ class CudaDevice final : public device::Device {
 
   Runtime& runtime_;
   device::MemoryLedger ledger_;
-  Arena arena_;
+  device::Arena<DeviceBlocks> arena_;
   Transfers transfers_;
   Products products_;
 };

@@ -51,10 +51,8 @@ device::DeviceInfo KokkosDevice::Info() const {
 
 device::Buffer KokkosDevice::Allocate(std::size_t bytes, device::Category category) {
   ledger_.Take(category, static_cast<std::int64_t>(bytes), ordinal_);
-  void* data = nullptr;
-  try {
-    data = arena_.Take(bytes);
-  } catch (const std::bad_alloc&) {
+  void* const data = arena_.Take(bytes);
+  if (data == nullptr) {
     ledger_.Give(category, static_cast<std::int64_t>(bytes));
     throw device::OutOfMemory("out of memory: rank's device " + std::to_string(ordinal_) + ": " +
                               device::NameOf(category) + " wants " + std::to_string(bytes) + " bytes, " +

@@ -5,8 +5,9 @@
 // Implemented over several files, one a group of operations.
 #pragma once
 
-#include "reference/backends/kokkos/arena.h"
+#include "reference/backends/kokkos/memory.h"
 #include "reference/backends/kokkos/products.h"
+#include "reference/device/arena.h"
 #include "reference/device/device.h"
 
 namespace lockstep::backends::kokkos {
@@ -87,7 +88,7 @@ class KokkosDevice final : public device::Device {
 
   int ordinal_;
   device::MemoryLedger ledger_;
-  Arena arena_;
+  device::Arena<HostBlocks> arena_;
   BF16Products bf16_products_;
 };
 

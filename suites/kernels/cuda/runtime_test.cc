@@ -1,5 +1,5 @@
-// What the CUDA backend alone has: whose device it is, what it says of itself, what a failed call says, memory that is
-// used again, what TF32 does when asked for.
+// What the CUDA backend alone has: whose device it is, what it says of itself, what a failed call says, what TF32 does
+// when asked for.
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -7,7 +7,6 @@
 #include <cstdlib>
 #include <optional>
 
-#include "reference/backends/cuda/arena.h"
 #include "reference/backends/cuda/backend.h"
 #include "reference/backends/cuda/check.h"
 #include "suites/kernels/desk.h"
@@ -83,13 +82,6 @@ TEST(CudaDevice, IsAGpuOrSaysThatItIsVirtualAndNamesItsLibraries) {
   for (const char* library : {"cuda_runtime", "cuda_driver", "cublas", "nccl", "fp32_products"}) {
     EXPECT_TRUE(info.libraries.contains(library)) << library;
   }
-}
-
-TEST(CudaDevice, UsesABlockAgainThatWasGivenBackButUnderAddressSanitizer) {
-  const auto device = MakeTestDevice();
-  const void* const before = device->Allocate(12345, device::Category::kActivations).data();
-  const void* const again = device->Allocate(12345, device::Category::kWorkspace).data();
-  EXPECT_TRUE(again == before || !backends::cuda::Arena::kRecycles);
 }
 
 TEST(Memory, WhatTheDeviceDoesNotHaveNamesRankDeviceCategoryAndBytes) {

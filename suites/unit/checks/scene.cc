@@ -10,6 +10,7 @@
 #include "harness/oracle/optimizer.h"
 #include "harness/protocol/parameters.h"
 #include "harness/schedule/generate.h"
+#include "suites/unit/workloads.h"
 
 namespace lockstep::checks {
 
@@ -205,31 +206,23 @@ protocol::CheckResult Scene::Judge(const std::string& check, const Mutations& mu
 }
 
 protocol::Workload MlpWorkload() {
-  protocol::Workload workload;
-  workload.model.kind = protocol::ModelKind::kMlp;
-  workload.model.sizes = {6, 11, 9, 5};
-  workload.model.activation = protocol::Activation::kGelu;
-  workload.model.loss = protocol::LossKind::kCrossEntropy;
-  workload.data.uneven = true;
-  workload.global_batch = 14;
-  workload.steps = 3;
-  return workload;
+  return unit::UnevenWorkload({.kind = protocol::ModelKind::kMlp,
+                               .sizes = {6, 11, 9, 5},
+                               .activation = protocol::Activation::kGelu,
+                               .loss = protocol::LossKind::kCrossEntropy},
+                              14);
 }
 
 protocol::Workload UnevenGptWorkload() {
-  protocol::Workload workload;
-  workload.model.kind = protocol::ModelKind::kGpt;
-  workload.model.layers = 2;
-  workload.model.width = 8;
-  workload.model.heads = 2;
-  workload.model.mlp_width = 16;
-  workload.model.vocabulary = 13;
-  workload.model.sequence = 6;
-  workload.model.tied = true;
-  workload.data.uneven = true;
-  workload.global_batch = 9;
-  workload.steps = 3;
-  return workload;
+  return unit::UnevenWorkload({.kind = protocol::ModelKind::kGpt,
+                               .layers = 2,
+                               .width = 8,
+                               .heads = 2,
+                               .mlp_width = 16,
+                               .vocabulary = 13,
+                               .sequence = 6,
+                               .tied = true},
+                              9);
 }
 
 protocol::Plan PlanOf(const std::string& text) { return protocol::ParsePlan(text); }

@@ -59,13 +59,13 @@ class Files : public testing::Test {
 
   Workload Gpt(const std::string& file) const {
     Workload workload;
-    workload.model.kind = protocol::ModelKind::kGpt;
-    workload.model.layers = 1;
-    workload.model.width = 8;
-    workload.model.heads = 2;
-    workload.model.mlp_width = 32;
-    workload.model.vocabulary = 256;
-    workload.model.sequence = 4;
+    workload.model = {.kind = protocol::ModelKind::kGpt,
+                      .layers = 1,
+                      .width = 8,
+                      .heads = 2,
+                      .mlp_width = 32,
+                      .vocabulary = 256,
+                      .sequence = 4};
     workload.data.kind = protocol::DataKind::kFile;
     workload.data.file = file;
     workload.global_batch = 2;

@@ -19,14 +19,14 @@ using protocol::Workload;
 
 Workload Gpt() {
   Workload workload;
-  workload.model.kind = protocol::ModelKind::kGpt;
-  workload.model.layers = 2;
-  workload.model.width = 12;
-  workload.model.heads = 3;
-  workload.model.mlp_width = 29;
-  workload.model.vocabulary = 61;
-  workload.model.sequence = 16;
-  workload.model.tied = false;
+  workload.model = {.kind = protocol::ModelKind::kGpt,
+                    .layers = 2,
+                    .width = 12,
+                    .heads = 3,
+                    .mlp_width = 29,
+                    .vocabulary = 61,
+                    .sequence = 16,
+                    .tied = false};
   workload.global_batch = 8;
   workload.steps = 3;
   return workload;

@@ -4,36 +4,28 @@
 #include "harness/inputs/make.h"
 #include "harness/oracle/oracle.h"
 #include "harness/protocol/workload.h"
+#include "suites/unit/workloads.h"
 
 namespace lockstep::oracle {
 
 inline protocol::Workload SmallMlp(protocol::Activation activation, protocol::LossKind loss) {
-  protocol::Workload workload;
-  workload.model.kind = protocol::ModelKind::kMlp;
-  workload.model.sizes = {5, 7, 6, 3};
-  workload.model.activation = activation;
-  workload.model.loss = loss;
-  workload.data.uneven = true;
-  workload.global_batch = 7;
-  workload.steps = 3;
+  protocol::Workload workload = unit::UnevenWorkload(
+      {.kind = protocol::ModelKind::kMlp, .sizes = {5, 7, 6, 3}, .activation = activation, .loss = loss}, 7);
   workload.seed = 11;
   return workload;
 }
 
 inline protocol::Workload SmallGpt(bool tied, double dropout) {
-  protocol::Workload workload;
-  workload.model.kind = protocol::ModelKind::kGpt;
-  workload.model.layers = 2;
-  workload.model.width = 6;
-  workload.model.heads = 2;
-  workload.model.mlp_width = 7;
-  workload.model.vocabulary = 11;
-  workload.model.sequence = 5;
-  workload.model.tied = tied;
-  workload.model.dropout = dropout;
-  workload.data.uneven = true;
-  workload.global_batch = 3;
-  workload.steps = 3;
+  protocol::Workload workload = unit::UnevenWorkload({.kind = protocol::ModelKind::kGpt,
+                                                      .layers = 2,
+                                                      .width = 6,
+                                                      .heads = 2,
+                                                      .mlp_width = 7,
+                                                      .vocabulary = 11,
+                                                      .sequence = 5,
+                                                      .tied = tied,
+                                                      .dropout = dropout},
+                                                     3);
   workload.seed = 5;
   return workload;
 }

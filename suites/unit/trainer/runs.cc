@@ -14,6 +14,7 @@
 #include "reference/backends/kokkos/backend.h"
 #include "reference/trainer/training.h"
 #include "suites/unit/trainer/thread_world.h"
+#include "suites/unit/workloads.h"
 
 namespace lockstep::trainer::testing {
 
@@ -64,19 +65,15 @@ double RelativeError(const std::vector<double>& x, const std::vector<double>& re
 }  // namespace
 
 protocol::Workload Gpt() {
-  protocol::Workload workload;
-  workload.model.kind = protocol::ModelKind::kGpt;
-  workload.model.layers = 3;
-  workload.model.width = 12;
-  workload.model.heads = 3;
-  workload.model.mlp_width = 25;
-  workload.model.vocabulary = 31;
-  workload.model.sequence = 7;
-  workload.model.tied = true;
-  workload.data.uneven = true;
-  workload.global_batch = 7;
-  workload.steps = 3;
-  return workload;
+  return unit::UnevenWorkload({.kind = protocol::ModelKind::kGpt,
+                               .layers = 3,
+                               .width = 12,
+                               .heads = 3,
+                               .mlp_width = 25,
+                               .vocabulary = 31,
+                               .sequence = 7,
+                               .tied = true},
+                              7);
 }
 
 protocol::Workload Mlp() {
