@@ -135,7 +135,7 @@ Training RunTraining(const protocol::Manifest& manifest, const protocol::Request
   training.summary.tool = publish::Tool();
   std::vector<protocol::Hello> hellos;
   for (const auto& rank : ranks) hellos.push_back(rank.hello);
-  training.summary.system = publish::System(hellos);
+  training.summary.system = publish::System(publish::Machine(), hellos);
   return training;
 }
 

@@ -75,6 +75,7 @@ void AddFigures(const Record& record, Page* page) {
 std::string SummaryText(const Record& record) {
   Page page;
   page.Add("## Lockstep: " + Marked(record.verdict.empty() ? VerdictLine(record) : record.verdict) + "\n");
+  if (record.fault) page.Add(Marked(FaultWords(record.fault->fault)) + "\n");
   AddFailures(record, &page);
   const bool folded = page.Add(fmt::format("<details><summary>{} cases</summary>\n", record.cases.size()));
   AddTable(record, &page);

@@ -142,9 +142,14 @@ std::string Table(const Record& record, bool color) {
   AddNotRun(record, paint, &out);
   const std::string figures = FiguresBlock(record, paint);
   if (!figures.empty()) out += "\n" + figures;
+  if (record.fault) {
+    out += "\n";
+    for (const std::string& piece : Wrap(FaultWords(record.fault->fault), kWidth)) out += piece + "\n";
+  }
   const std::string verdict = record.verdict.empty() ? VerdictLine(record) : OneLine(record.verdict);
   out += "\n";
-  const bool good = record.complete && record.exit_code == 0 && verdict.rfind("FAIL", 0) != 0;
+  const bool caught = record.fault && record.fault->outcome == protocol::FaultOutcome::kCaught;
+  const bool good = record.complete && (caught || (record.exit_code == 0 && verdict.rfind("FAIL", 0) != 0));
   for (const std::string& piece : Wrap(verdict, kWidth)) out += paint.Verdict(piece, good) + "\n";
   return out;
 }

@@ -67,6 +67,22 @@ const CheckResult* LargestNoiseRatio(const Record& record) {
   return largest;
 }
 
+std::string FaultHeading(protocol::FaultOutcome outcome) {
+  switch (outcome) {
+    case protocol::FaultOutcome::kCaught:
+      return "FAULT CAUGHT";
+    case protocol::FaultOutcome::kCaughtOtherwise:
+      return "FAULT CAUGHT BY SOMETHING ELSE";
+    case protocol::FaultOutcome::kCaughtElsewhere:
+      return "FAULT CAUGHT, BUT NOT BY ITS OWN CASE";
+    case protocol::FaultOutcome::kMissed:
+      return "FAULT NOT CAUGHT";
+    case protocol::FaultOutcome::kNotJudged:
+      return "FAULT NOT JUDGED";
+  }
+  return "";
+}
+
 }  // namespace
 
 Outcome OutcomeOf(Status status) {
@@ -134,6 +150,11 @@ std::vector<std::string> FailureWords(const CaseResult& result) {
   return lines;
 }
 
+std::string FaultWords(const protocol::Fault& fault) {
+  return OneLine("switched on: fault " + fault.name + " (" + fault.kind + "): " + fault.mechanism +
+                 " No figures are published of it.");
+}
+
 protocol::Plan PlanOf(const CaseResult& result) {
   try {
     if (!result.plan.empty() && result.plan != "single") return protocol::ParsePlan(result.plan);
@@ -150,6 +171,10 @@ std::map<std::string, std::int64_t> CountByStatus(const std::vector<CaseResult>&
 }
 
 std::string VerdictLine(const Record& record) {
+  if (record.fault) {
+    return FaultHeading(record.fault->outcome) + ": " + OneLine(record.fault->fault.name) + ", " +
+           OneLine(record.fault->words) + (record.complete ? "" : "; cut short, not complete");
+  }
   const std::size_t total = record.cases.size();
   std::size_t holds = 0, broken = 0;
   std::string first;

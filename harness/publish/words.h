@@ -24,6 +24,9 @@ std::string DivergenceWords(const protocol::Divergence& divergence);
 // checks that failed, ranks that ended badly with the tail of their standard error.
 std::vector<std::string> FailureWords(const protocol::CaseResult& result);
 
+// "switched on: fault tp.row_bias_times_tp (tensor): ..."
+std::string FaultWords(const protocol::Fault& fault);
+
 // The plan of a case; a plan of one rank where its text can't be read.
 protocol::Plan PlanOf(const protocol::CaseResult& result);
 

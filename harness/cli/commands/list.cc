@@ -59,21 +59,18 @@ json Checks(const Arguments&) {
 
 json Faults(const Arguments& arguments) {
   json rows = json::array();
-  for (const conform::FaultInfo& each : conform::ListFaults(FindTrainer(arguments.trainer))) {
-    const std::string tensor = each.tensor.empty() ? "" : ", " + each.tensor;
-    rows.push_back(
-        {{"name", each.name},
-         {"sentence", each.mechanism + " Must be named: " + each.check + ", step " + std::to_string(each.step) + ", " +
-                          each.phase + tensor + ", \"" + each.diagnosis + "\""},
-         {"kind", each.kind},
-         {"mechanism", each.mechanism},
-         {"source", each.source},
-         {"case", each.workload_case},
-         {"check", each.check},
-         {"step", each.step},
-         {"phase", each.phase},
-         {"tensor", each.tensor},
-         {"diagnosis", each.diagnosis}});
+  for (const protocol::Fault& each : conform::ListFaults(FindTrainer(arguments.trainer))) {
+    rows.push_back({{"name", each.name},
+                    {"sentence", each.mechanism + " Must be named: " + protocol::ExpectationWords(each)},
+                    {"kind", each.kind},
+                    {"mechanism", each.mechanism},
+                    {"source", each.source},
+                    {"case", each.workload_case},
+                    {"check", each.check},
+                    {"step", each.step},
+                    {"phase", each.phase},
+                    {"tensor", each.tensor},
+                    {"diagnosis", each.diagnosis}});
   }
   return rows;
 }

@@ -75,7 +75,7 @@ Record Frame() {
   record.command = {"lockstep", "conform", "--trainer", "kokkos"};
   record.complete = true;
   record.tool = Tool();
-  record.system = System({});
+  record.system = System(Machine(), {});
   record.system["devices"] = json::array({{{"kind", "host"}, {"name", "a processor"}, {"memory_bytes", 1 << 30}}});
   record.environment = Environment();
   record.trainer = {{"name", "kokkos"}, {"version", "0.1.0"}, {"describe", json::object()}};
@@ -190,7 +190,7 @@ TrainSummary SampleTrain() {
     summary.ranks.push_back(figures);
   }
   summary.tool = Tool();
-  summary.system = System({});
+  summary.system = System(Machine(), {});
   summary.system["devices"] = json::array({{{"kind", "host"}, {"name", "a processor"}}});
   return summary;
 }
