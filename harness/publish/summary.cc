@@ -57,8 +57,7 @@ void AddTable(const Record& record, Page* page) {
     const protocol::CheckResult* check = DecidingCheck(result);
     const bool run = check != nullptr && OutcomeOf(result.status) != Outcome::kNotRun;
     page->Add(fmt::format("| {} | {} | {} | {} | {} | {} | {} |", Marked(result.profile), Marked(CaseName(result)),
-                          Marked(result.plan), run ? Marked(check->check) : "-",
-                          run ? Marked(check->equality_class) : "-",
+                          Marked(result.plan), run ? Marked(check->check) : "-", Marked(ClassesOf(result)),
                           run ? MeasuredOfBound(*check) : Marked(result.reason), protocol::NameOf(result.status)));
   }
 }

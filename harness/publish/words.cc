@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "harness/protocol/bad_input.h"
@@ -103,6 +104,18 @@ const CheckResult* DecidingCheck(const CaseResult& result) {
   if (result.checks.empty()) return nullptr;
   const bool named = result.deciding_check >= 0 && result.deciding_check < std::ssize(result.checks);
   return &result.checks[named ? static_cast<std::size_t>(result.deciding_check) : 0];
+}
+
+std::string ClassesOf(const CaseResult& result) {
+  const CheckResult* deciding = DecidingCheck(result);
+  if (deciding == nullptr || OutcomeOf(result.status) == Outcome::kNotRun) return "-";
+  if (OutcomeOf(result.status) == Outcome::kBroken) return deciding->equality_class;
+  std::string classes;
+  for (const char* name : {"B1", "B2"}) {  // B0, ranks that agree, and what is exact stand in nearly every case
+    const auto is_it = [&](const CheckResult& check) { return check.equality_class == name && &check != deciding; };
+    if (std::any_of(result.checks.begin(), result.checks.end(), is_it)) classes += std::string(name) + "+";
+  }
+  return classes + deciding->equality_class;
 }
 
 std::string CaseName(const CaseResult& result) {

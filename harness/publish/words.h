@@ -15,6 +15,10 @@ Outcome OutcomeOf(protocol::Status status);
 // The check that the table shows: the deciding one, or the first; null where there is none.
 const protocol::CheckResult* DecidingCheck(const protocol::CaseResult& result);
 
+// The classes that a case shows, strictest first: "B1+T" where it holds to the last bit and near the oracle, the
+// deciding check's where it does not hold, "-" where it was not run.
+std::string ClassesOf(const protocol::CaseResult& result);
+
 std::string CaseName(const protocol::CaseResult& result);  // id without its plan: "dp.uneven_tokens"
 
 // "step 1, reduction, tensor h.0.attn.qkv.weight, rank 1, micro-batch 2"
