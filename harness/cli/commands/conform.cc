@@ -5,6 +5,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "harness/cli/numbers.h"
 #include "harness/cli/places.h"
 #include "harness/cli/subcommand.h"
 #include "harness/cli/terminal.h"
@@ -57,6 +58,10 @@ void SelectCases(const Arguments& arguments, conform::Options* options) {
     }
   }
   if (!arguments.workload.empty()) {
+    for (const auto& [option, given] :
+         {std::pair{"--case", !arguments.cases.empty()}, {"--profile", !arguments.profile.empty()}}) {
+      if (given) throw BadInput("--workload", std::string("and ") + option + " exclude each other");
+    }
     options->cases = CasesOfWorkload(arguments);
     return;
   }
@@ -138,10 +143,12 @@ std::function<int()> Declare(CLI::App& app, const std::vector<std::string>& comm
   app.add_option("--workload", arguments->workload, "A workload of your own (TOML) in place of cases");
   app.add_option("--plan", arguments->plans,
                  "How to lay it out, with --workload: dp=2,pp=2,tp=2,micro_batches=4; dp=2 if absent");
-  app.add_option("--steps", arguments->steps, "Steps of every case, in place of its own")->check(CLI::PositiveNumber);
-  app.add_option("--seed", arguments->seed, "Seed of every case, in place of its own")->check(CLI::NonNegativeNumber);
+  app.add_option("--steps", arguments->steps, "Steps of every case, in place of its own")
+      ->check(WholeNumber(1, kMostSteps));
+  app.add_option("--seed", arguments->seed, "Seed of every case, in place of its own")
+      ->check(WholeNumber(0, INT64_MAX));
   app.add_option("--deadline", arguments->deadline, "Seconds without progress after which a run is ended; 30 if absent")
-      ->check(CLI::PositiveNumber);
+      ->check(NumberAbove(0, kMostSeconds));
   app.add_option("--suites", arguments->suites, "Folder of conformance cases and profiles, in place of Lockstep's own");
   return [arguments, command] { return Run(*arguments, command); };
 }
