@@ -130,6 +130,10 @@ TEST(VerdictLine, NeverPassesWhatDidNotRun) {
               HasSubstr("FAIL: 5 of 15 cases do not hold (2 fail, 1 error, 1 timeout, 1 xpass), 2 unsupported"));
 }
 
+TEST(TrainText, SaysThatItsFiguresHaveNoVerdict) {
+  EXPECT_THAT(TrainText(SampleTrain(), false), HasSubstr("\nnot judged: "));
+}
+
 TEST(TrainText, ShowsMemoryIdleTimeThroughputAndLoss) {
   const std::string text = TrainText(SampleTrain(), false);
   EXPECT_THAT(text, ContainsRegex(" 1 +80.0 kB +20.0% of 1.25 s +activations 70.0 kB, parameters 9.2 kB"));
