@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Holds the repository to its layout: the named top level, files of at most 400 lines, functions of at most 60, no
-binary, no folder without a README where code lives. A function that is a table says so in the line above it, in
-clang-tidy's words: NOLINTNEXTLINE(readability-function-size).
+binary, no folder without a README where code lives, Markdown whose headings are headings. A function that is a table says
+so in the line above it, in clang-tidy's words: NOLINTNEXTLINE(readability-function-size).
 
     ci/check_layout.py [ROOT]
 """
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -45,6 +46,21 @@ def long_functions(root, names):
     return wrong
 
 
+def not_markdown(name, text):
+    """What a formatter of another language does to it: "#Heading", "| -- - |"."""
+    wrong, code = [], False
+    if not text.startswith("# "):
+        wrong.append(f"{name}:1: a Markdown file begins with a heading, `# `")
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.lstrip().startswith("```"):
+            code = not code
+        elif not code and re.match(r"\s*#+[^#\s]", line):
+            wrong.append(f"{name}:{number}: a heading needs a space after #")
+        elif not code and re.search(r"\|\s*-+ -", line):
+            wrong.append(f"{name}:{number}: a table's rule is | --- |, without spaces in it")
+    return wrong
+
+
 def problems(root, names):
     wrong = []
     if not names:
@@ -60,6 +76,8 @@ def problems(root, names):
         lines = content.count(b"\n")
         if path.suffix in CODE and lines > MAX_LINES:
             wrong.append(f"{name}: {lines} lines, at most {MAX_LINES}")
+        if path.suffix == ".md":
+            wrong += not_markdown(name, content.decode())
     wrong += long_functions(root, names)
     for top in NEEDS_README:
         folders = {pathlib.PurePosixPath(name).parent for name in names

@@ -77,3 +77,23 @@ function(lockstep_cuda_ptx)
   endforeach()
   add_custom_target(ptx ALL DEPENDS ${outputs})
 endfunction()
+
+# lockstep_cuda_suite(PROGRAM SUITE MATCHING regex): the tests that gtest_discover_tests found in PROGRAM and that match
+# are of the CUDA trainer: their labels are SUITE and cuda, and the target cuda_suites builds PROGRAM. Nothing where there
+# is no CUDA trainer. (gtest_discover_tests itself takes one label alone.)
+function(lockstep_cuda_suite program suite)
+  cmake_parse_arguments(ARG "" "MATCHING" "" ${ARGN})
+  if(LOCKSTEP_CUDA_MODE STREQUAL OFF)
+    return()
+  endif()
+  add_dependencies(cuda_suites ${program})
+  set(script ${CMAKE_CURRENT_BINARY_DIR}/${program}_labels.cmake)
+  file(CONFIGURE OUTPUT ${script} @ONLY CONTENT [[
+foreach(test IN LISTS @program@_TESTS)
+  if(test MATCHES [==[@ARG_MATCHING@]==])
+    set_tests_properties("${test}" PROPERTIES LABELS "@suite@;cuda")
+  endif()
+endforeach()
+]])
+  set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES ${script})
+endfunction()

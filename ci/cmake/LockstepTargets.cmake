@@ -15,6 +15,9 @@ if(LOCKSTEP_SANITIZE)
   target_link_options(lockstep_settings INTERFACE -fsanitize=${_sanitizers})
 endif()
 
+# What tests in Python are run by: the system's, whatever environment is active.
+find_program(LOCKSTEP_PYTHON3 NAMES python3 PATHS /usr/bin NO_DEFAULT_PATH REQUIRED)
+
 # lockstep_library(NAME [LINK targets...]): a static library of every .cc file of the folder (not of its subfolders).
 function(lockstep_library name)
   cmake_parse_arguments(ARG "" "" "LINK;SOURCES" ${ARGN})
@@ -26,6 +29,23 @@ function(lockstep_library name)
   endif()
   add_library(${name} STATIC ${sources} ${ARG_SOURCES})
   target_link_libraries(${name} PUBLIC lockstep_settings ${ARG_LINK})
+endfunction()
+
+# lockstep_folders(folders...): every one is there, and no folder with a CMakeLists.txt is missing from the list: code and
+# suites are lost by an error alone. `folders` in the caller's order.
+function(lockstep_folders)
+  file(GLOB found CONFIGURE_DEPENDS RELATIVE ${CMAKE_CURRENT_SOURCE_DIR} ${CMAKE_CURRENT_SOURCE_DIR}/*/CMakeLists.txt)
+  list(TRANSFORM found REPLACE "/CMakeLists.txt$" "")
+  foreach(folder ${ARGN})
+    if(NOT folder IN_LIST found)
+      message(FATAL_ERROR "${CMAKE_CURRENT_SOURCE_DIR}/${folder}: no CMakeLists.txt; the list beside it names this folder")
+    endif()
+  endforeach()
+  foreach(folder ${found})
+    if(NOT folder IN_LIST ARGN)
+      message(FATAL_ERROR "${CMAKE_CURRENT_SOURCE_DIR}/${folder}: in no list of CMakeLists.txt above it, so it would not be built")
+    endif()
+  endforeach()
 endfunction()
 
 # lockstep_registry(OUTPUT var HEADER file NAMESPACE ns TYPE type PREFIX prefix FUNCTION name FILES files...):

@@ -62,11 +62,11 @@ class LayoutRule(unittest.TestCase):
             return check_layout.problems(root, list(files))
 
     def test_refuses_a_file_of_401_lines(self):
-        self.assertEqual(self.problems({"ci/README.md": "", "ci/a.py": "\n" * 400}), [])
-        self.assertEqual(len(self.problems({"ci/README.md": "", "ci/a.py": "\n" * 401})), 1)
+        self.assertEqual(self.problems({"ci/README.md": "# ci", "ci/a.py": "\n" * 400}), [])
+        self.assertEqual(len(self.problems({"ci/README.md": "# ci", "ci/a.py": "\n" * 401})), 1)
 
     def test_refuses_a_stray_top_level(self):
-        self.assertEqual(len(self.problems({"docs/a.md": ""})), 1)
+        self.assertEqual(len(self.problems({"docs/a.md": "# a"})), 1)
 
     def test_refuses_a_binary(self):
         self.assertEqual(len(self.problems({"results/a.json": "a\0b"})), 1)
@@ -79,7 +79,7 @@ class LayoutRule(unittest.TestCase):
             return f"{above}\nint Long() {{\n" + "  ++x;\n" * (lines - 2) + "}\n"
 
         def function(text, name):
-            return self.problems({"harness/README.md": "", "harness/a/README.md": "", name: text})
+            return self.problems({"harness/README.md": "# a", "harness/a/README.md": "# a", name: text})
 
         self.assertEqual(function(source(60), "harness/a/a.cc"), [])
         self.assertIn("Long has 61 lines", function(source(61), "harness/a/a.cc")[0])
@@ -87,8 +87,40 @@ class LayoutRule(unittest.TestCase):
         table = "// NOLINTNEXTLINE(readability-function-size): a table"
         self.assertEqual(function(source(61, table), "harness/a/a.cc"), [])
 
+    def test_refuses_markdown_that_a_formatter_of_code_has_been_at(self):
+        def problems(text):
+            return self.problems({"ci/README.md": text})
+
+        self.assertEqual(problems("# a\n\n| b |\n| --- |\n```\n#define X\n```\n## c"), [])
+        self.assertIn("ci/README.md:2: a heading", problems("# a\n##b")[0])
+        self.assertIn("ci/README.md:2: a table's rule", problems("# a\n| -- - |")[0])
+        self.assertIn("ci/README.md:1: ", problems("#a")[0])
+        self.assertEqual(len(problems("")), 1)
+
     def test_refuses_an_empty_tree(self):
         self.assertEqual(len(self.problems({})), 1)
+
+
+class Format(unittest.TestCase):
+    def test_gives_clang_format_c_and_cuda_sources_alone(self):
+        root = pathlib.Path(__file__).resolve().parent.parent.parent
+        with Tree({"clang-format": "#!/bin/sh\nfor each; do echo \"$each\"; done\n"}) as stand_in:
+            (stand_in / "clang-format").chmod(0o755)
+            done = subprocess.run([root / "ci" / "format"], capture_output=True, text=True,
+                                  env={"PATH": f"{stand_in}:/usr/bin:/bin"})
+        self.assertEqual(done.returncode, 0, done.stderr)
+        given = [pathlib.Path(line) for line in done.stdout.splitlines() if not line.startswith("-")]
+        self.assertGreater(len(given), 100)
+        self.assertEqual({path.suffix for path in given}, {".cc", ".h", ".cu", ".cuh"})
+
+
+class CacheFolder(unittest.TestCase):
+    def test_is_asked_for_where_there_is_no_home(self):
+        root = pathlib.Path(__file__).resolve().parent.parent.parent
+        for script in ("cache", "adapters"):
+            done = subprocess.run([root / "ci" / script], env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True)
+            self.assertEqual((done.returncode, done.stdout), (2, ""))
+            self.assertRegex(done.stderr, "^ci/cache: HOME and LOCKSTEP_CACHE are not set; set LOCKSTEP_CACHE to a folder .*\n$")
 
 
 class IgnoredFiles(unittest.TestCase):

@@ -64,7 +64,11 @@ double StartSeconds(const Limits& limits, std::int64_t ranks) {
 std::filesystem::path CacheFolder() {
   const std::string said = Variable("LOCKSTEP_CACHE"), home = Variable("HOME");
   if (!said.empty()) return said;
-  return std::filesystem::path(home.empty() ? "/tmp" : home) / ".cache" / "lockstep";
+  if (home.empty()) {
+    throw protocol::BadInput("environment", "HOME and LOCKSTEP_CACHE are not set",
+                             "set LOCKSTEP_CACHE to a folder where Lockstep may keep files");
+  }
+  return std::filesystem::path(home) / ".cache" / "lockstep";
 }
 
 std::filesystem::path WritableCache() {

@@ -52,7 +52,7 @@ std::vector<RunEnd> Launch(const protocol::Manifest& manifest, const Job& job);
 // Runs a short command of the manifest (describe, faults): standard output, or BadInput with its standard error.
 std::string Capture(const protocol::Manifest& manifest, const std::vector<std::string>& command, double seconds);
 
-// Lockstep's cache folder: $LOCKSTEP_CACHE, or ~/.cache/lockstep.
+// Lockstep's cache folder: $LOCKSTEP_CACHE, or ~/.cache/lockstep. A BadInput where neither can be told.
 std::filesystem::path CacheFolder();
 std::filesystem::path WritableCache();  // it, made where it isn't there; BadInput where nothing can be written to it
 

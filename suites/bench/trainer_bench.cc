@@ -2,6 +2,7 @@
 //
 //   bench_trainer                       interleaved rounds: sgemm, one rank, two data-parallel ranks
 //   bench_trainer --trainer FILE.toml   another trainer's manifest
+//   bench_trainer --most-ranks 1        where there are devices for one rank alone: two_over_one is left out
 //
 // gpt of 6 layers, width 384, 6 heads, T = 128, V = 256, 8 sequences a rank and step, fp32, one thread a rank. A round
 // times oneDNN's sgemm at 1024 x 1024 x 1024, then launches the trainer on one rank and on two; a rank's figure is the
@@ -106,7 +107,7 @@ double StepSeconds(const protocol::Manifest& manifest, std::int64_t replicas, co
   return Median(seconds);
 }
 
-void TrainerThroughput(benchmark::State& state, const protocol::Manifest& manifest) {
+void TrainerThroughput(benchmark::State& state, const protocol::Manifest& manifest, bool two_ranks) {
   const auto folder = std::filesystem::temp_directory_path() / ("lockstep-bench-" + std::to_string(getpid()));
   const protocol::Workload workload = ThroughputRequest(1).workload;
   const double tokens = static_cast<double>(kSequences * workload.model.sequence);
@@ -115,13 +116,12 @@ void TrainerThroughput(benchmark::State& state, const protocol::Manifest& manife
     try {
       const double sgemm = SgemmFlops();
       const double one = StepSeconds(manifest, 1, folder);
-      const double two = StepSeconds(manifest, 2, folder);
       state.SetIterationTime(one);
       state.counters["sgemm_gflops"] = sgemm * 1e-9;
       state.counters["model_gflops"] = flops / one * 1e-9;
       state.counters["of_sgemm"] = flops / one / sgemm;
       state.counters["tokens_per_second"] = tokens / one;
-      state.counters["two_over_one"] = 2 * one / two;
+      if (two_ranks) state.counters["two_over_one"] = 2 * one / StepSeconds(manifest, 2, folder);
     } catch (const std::exception& problem) {
       state.SkipWithError(problem.what());
       break;
@@ -130,22 +130,34 @@ void TrainerThroughput(benchmark::State& state, const protocol::Manifest& manife
   std::filesystem::remove_all(folder);
 }
 
+// The value of an option that Google Benchmark does not know, taken out of the arguments; `otherwise` without it.
+std::string Take(const char* option, const std::string& otherwise, int* argc, char** argv) {
+  for (int i = 1; i + 1 < *argc; ++i) {
+    if (std::strcmp(argv[i], option) != 0) continue;
+    const std::string value = argv[i + 1];
+    std::copy(argv + i + 2, argv + *argc + 1, argv + i);
+    *argc -= 2;
+    return value;
+  }
+  return otherwise;
+}
+
 }  // namespace
 }  // namespace lockstep::bench
 
 int main(int argc, char** argv) {
-  std::string file = LOCKSTEP_SOURCE_DIR "/reference/adapters/kokkos/trainer.toml";
-  for (int i = 1; i + 1 < argc; ++i) {
-    if (std::strcmp(argv[i], "--trainer") == 0) {
-      file = argv[i + 1];
-      std::copy(argv + i + 2, argv + argc + 1, argv + i);
-      argc -= 2;
-      break;
-    }
+  using lockstep::bench::Take;
+  const std::string file =
+      Take("--trainer", LOCKSTEP_SOURCE_DIR "/reference/adapters/kokkos/trainer.toml", &argc, argv);
+  const std::string most_ranks = Take("--most-ranks", "2", &argc, argv);
+  if (most_ranks.empty() || most_ranks.find_first_not_of("0123456789") != std::string::npos || most_ranks[0] == '0') {
+    std::fprintf(stderr, "bench_trainer: --most-ranks %s: expected a number, 1 or more\n", most_ranks.c_str());
+    return 2;
   }
   try {
     const auto manifest = lockstep::protocol::ReadManifest(file);
-    benchmark::RegisterBenchmark("TrainerThroughput/gpt_6x384", lockstep::bench::TrainerThroughput, manifest)
+    benchmark::RegisterBenchmark("TrainerThroughput/gpt_6x384", lockstep::bench::TrainerThroughput, manifest,
+                                 most_ranks != "1")
         ->Iterations(1)
         ->UseManualTime()
         ->Unit(benchmark::kMillisecond);

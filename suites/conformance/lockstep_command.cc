@@ -5,10 +5,14 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <charconv>
 #include <cstdio>
 #include <cstdlib>
+#include <limits>
 #include <sstream>
 #include <stdexcept>
+#include <string_view>
+#include <system_error>
 
 #include "harness/protocol/files.h"
 
@@ -84,6 +88,36 @@ std::vector<ListedCase> ListedCases() {
     cases.push_back({row.at("name"), row.at("world_size"), row.at("checks")});
   }
   return cases;
+}
+
+std::int64_t MostRanks(const std::string& trainer) {
+  const char* asked = std::getenv("LOCKSTEP_MOST_RANKS");
+  if (trainer != "cuda" || asked == nullptr) return std::numeric_limits<std::int64_t>::max();
+  const std::string_view text(asked);
+  std::int64_t ranks = 0;
+  const auto [end, error] = std::from_chars(text.begin(), text.end(), ranks);
+  if (error != std::errc() || end != text.end() || ranks < 1) {
+    throw std::runtime_error("LOCKSTEP_MOST_RANKS=" + std::string(text) + ": expected a number of ranks, 1 or more");
+  }
+  return ranks;
+}
+
+std::vector<ListedCase> WithinRanks(const std::vector<ListedCase>& cases, std::int64_t ranks) {
+  std::vector<ListedCase> within;
+  for (const ListedCase& each : cases) {
+    if (each.world_size <= ranks) {
+      within.push_back(each);
+    } else {
+      std::printf("left out: %s needs %lld ranks\n", each.name.c_str(), static_cast<long long>(each.world_size));
+    }
+  }
+  return within;
+}
+
+std::vector<std::string> CaseArguments(const std::vector<ListedCase>& cases) {
+  std::vector<std::string> arguments;
+  for (const ListedCase& each : cases) arguments.insert(arguments.end(), {"--case", each.name});
+  return arguments;
 }
 
 std::vector<std::string> TomlStems(const std::filesystem::path& folder) {

@@ -43,6 +43,16 @@ struct ListedCase {
 };
 std::vector<ListedCase> ListedCases();
 
+// The most ranks that a run of `trainer` may have: LOCKSTEP_MOST_RANKS for the CUDA trainer, which has one rank a GPU
+// (ci/gpu sets it); no limit where that is unset. An exception where it is no number.
+std::int64_t MostRanks(const std::string& trainer);
+
+// Those of `cases` that this many ranks can run; says on standard output which ones it leaves out.
+std::vector<ListedCase> WithinRanks(const std::vector<ListedCase>& cases, std::int64_t ranks);
+
+// {"--case", "dp.even/dp=2", "--case", ...}
+std::vector<std::string> CaseArguments(const std::vector<ListedCase>& cases);
+
 // A variable of the environment for as long as the object lives.
 class Variable {
  public:

@@ -19,6 +19,13 @@ Outcome Plain(const std::string& defect, const Environment& environment = {}) {
 
 std::string InKernels(const std::string& name) { return LineOf("kernel_defects.cu", name); }
 
+TEST(PlantedDefects, AKernelThatCallsTheRuntimeIsNamedWithItsThread) {
+  const Outcome outcome = Plain("runtime_call_in_kernel");
+  EXPECT_EQ(outcome.status, -SIGABRT);
+  EXPECT_THAT(outcome.text, HasSubstr("kernel CallsTheRuntime, block (0, 0, 0), thread (5, 0, 0): a kernel calls the "
+                                      "runtime's host side"));
+}
+
 // --- Threads that meet. No sanitizer is needed.
 
 TEST(PlantedDefects, ADivergentBarrierIsNamedWithBothItsThreads) {

@@ -175,6 +175,13 @@ void HostPointerToKernel() {
   LOCKSTEP_RUN(Uses, 1, 64, 0, on_host);
 }
 
+// --- Host code
+
+__global__ void CallsTheRuntime(float* x) {
+  void* more = nullptr;
+  if (threadIdx.x == 5 && cudaMalloc(&more, 64) == cudaSuccess) x[0] = 1;
+}
+
 }  // namespace
 
 std::vector<Defect> KernelDefects() {
@@ -205,6 +212,7 @@ std::vector<Defect> KernelDefects() {
       {"stack_overflow", [] { LOCKSTEP_RUN(StackOverflow, 1, 32, 0, Ascending(32), 10000); }},
       {"host_touches_device", HostTouchesDevice},
       {"host_pointer_to_kernel", HostPointerToKernel},
+      {"runtime_call_in_kernel", [] { LOCKSTEP_RUN(CallsTheRuntime, 1, 32, 0, Ascending(32)); }},
   };
 }
 

@@ -22,6 +22,8 @@ std::uint64_t MeetWarp(WarpKind kind, unsigned mask, std::uint64_t value, unsign
   return Running("a warp operation").MeetWarp(kind, mask, value, source, site);
 }
 
+bool InKernel() { return BlockRunner::Current() != nullptr; }
+
 void* DynamicShared() { return Running("DynamicShared").shared(); }
 
 void MemoryFence() { Running("__threadfence").Fence(); }

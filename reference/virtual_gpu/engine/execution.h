@@ -34,6 +34,7 @@ enum class WarpKind : std::uint8_t {
 // The lanes of `mask` meet; the result of `kind` over their values. `source`, for kShuffle, is the lane to read.
 std::uint64_t MeetWarp(WarpKind kind, unsigned mask, std::uint64_t value, unsigned source, Site site);
 
+bool InKernel();                                      // whether a kernel thread runs on this OS thread
 void* DynamicShared();                                // the block's dynamic shared memory, aligned to 16 bytes
 void MemoryFence();                                   // __threadfence and its kin
 [[noreturn]] void Trap(const char* what, Site site);  // aborts, naming kernel, block and thread

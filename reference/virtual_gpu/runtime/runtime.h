@@ -11,6 +11,8 @@
 #include <utility>
 #include <vector>
 
+#include "reference/virtual_gpu/engine/execution.h"
+#include "reference/virtual_gpu/engine/report.h"
 #include "reference/virtual_gpu/engine/sanitizers.h"
 #include "reference/virtual_gpu/runtime/capture.h"
 #include "reference/virtual_gpu/runtime/device.h"
@@ -100,8 +102,10 @@ class Runtime {
 
 // The frame of every call: the device's first error, or cudaErrorNotPermitted in a host function, or what `body` (given
 // the current device) returns; an error becomes the thread's last one.
+// From a kernel thread there is no such call: nvcc refuses it, and here the process ends, with the thread named.
 template <typename Body>
 cudaError_t Call(Body body) {
+  if (InKernel()) DieStanding("a kernel calls the runtime's host side, which no GPU can");
   const OwnAffairs own;
   ThreadState& thread = OfThread();
   cudaError_t error = cudaErrorNoDevice;

@@ -1,0 +1,6 @@
+// Refused: expected
+#include <cuda_runtime.h>
+
+__global__ void Nothing() {}
+
+int main() { Nothing<<<1, 32>>>(); }
