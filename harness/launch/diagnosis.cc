@@ -158,7 +158,8 @@ std::string ExplainHang(const Attempt& attempt, const RequestWatch& request) {
 std::string ExplainTimeout(const Attempt& attempt, const RequestWatch& request) {
   const Limits& limits = attempt.job().limits;
   const std::string missing = MissingHellos(attempt, request);
-  if (attempt.deadline() == "start") return missing + " within " + Seconds(limits.start_seconds);
+  if (attempt.deadline() == "start")
+    return missing + " within " + Seconds(StartSeconds(limits, attempt.job().world_size));
   const std::string why = attempt.deadline() == "total" ? "not done within " + Seconds(limits.total_seconds)
                                                         : "no progress for " + Seconds(limits.step_seconds);
   const std::string who = missing.empty() || !request.Begun() ? ExplainHang(attempt, request) : missing;

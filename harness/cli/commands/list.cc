@@ -18,7 +18,7 @@ namespace {
 using nlohmann::json;
 
 struct Arguments {
-  std::string kind, trainer = kDefaultTrainer, suites;
+  std::string kind, trainer, suites;
   bool as_json = false;
 };
 
@@ -59,21 +59,19 @@ json Checks(const Arguments&) {
 
 json Faults(const Arguments& arguments) {
   json rows = json::array();
-  for (const conform::FaultInfo& each : conform::ListFaults(FindTrainer(arguments.trainer))) {
-    const std::string tensor = each.tensor.empty() ? "" : ", " + each.tensor;
-    rows.push_back(
-        {{"name", each.name},
-         {"sentence", each.mechanism + " Must be named: " + each.check + ", step " + std::to_string(each.step) + ", " +
-                          each.phase + tensor + ", \"" + each.diagnosis + "\""},
-         {"kind", each.kind},
-         {"mechanism", each.mechanism},
-         {"source", each.source},
-         {"case", each.workload_case},
-         {"check", each.check},
-         {"step", each.step},
-         {"phase", each.phase},
-         {"tensor", each.tensor},
-         {"diagnosis", each.diagnosis}});
+  for (const protocol::Fault& each :
+       conform::ListFaults(FindTrainer(arguments.trainer.empty() ? kDefaultTrainer : arguments.trainer))) {
+    rows.push_back({{"name", each.name},
+                    {"sentence", each.mechanism + " Must be named: " + protocol::ExpectationWords(each)},
+                    {"kind", each.kind},
+                    {"mechanism", each.mechanism},
+                    {"source", each.source},
+                    {"case", each.workload_case},
+                    {"check", each.check},
+                    {"step", each.step},
+                    {"phase", each.phase},
+                    {"tensor", each.tensor},
+                    {"diagnosis", each.diagnosis}});
   }
   return rows;
 }
@@ -102,11 +100,22 @@ const std::vector<std::pair<std::string, json (*)(const Arguments&)>> kKinds{
     {"cases", Cases},   {"profiles", Profiles}, {"checks", Checks},
     {"faults", Faults}, {"trainers", Trainers}, {"schedules", Schedules}};
 
+void RefuseWhatItHasNoUseFor(const Arguments& arguments) {
+  const std::string& kind = arguments.kind;
+  if (!arguments.trainer.empty() && kind != "faults") {
+    throw protocol::BadInput("--trainer", "says whose faults to list", "leave it out for " + kind);
+  }
+  if (!arguments.suites.empty() && kind != "cases" && kind != "profiles") {
+    throw protocol::BadInput("--suites", "says where cases and profiles lie", "leave it out for " + kind);
+  }
+}
+
 int Run(const Arguments& arguments) {
   std::vector<std::string> names;
   for (const auto& [name, rows_of] : kKinds) {
     names.push_back(name);
     if (name != arguments.kind) continue;
+    RefuseWhatItHasNoUseFor(arguments);
     const json rows = rows_of(arguments);
     if (arguments.as_json) {
       std::printf("%s\n", rows.dump(2).c_str());
@@ -130,7 +139,7 @@ std::function<int()> Declare(CLI::App& app, const std::vector<std::string>&) {
   const auto arguments = std::make_shared<Arguments>();
   app.add_option("kind", arguments->kind, "cases, profiles, checks, faults, trainers or schedules")->required();
   app.add_flag("--json", arguments->as_json, "As JSON, with more on each");
-  app.add_option("--trainer", arguments->trainer, "Whose faults")->capture_default_str();
+  app.add_option("--trainer", arguments->trainer, "Whose faults; kokkos if absent");
   app.add_option("--suites", arguments->suites, "Folder of conformance cases and profiles, in place of Lockstep's own");
   return [arguments] { return Run(*arguments); };
 }

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "harness/cli/delay_option.h"
+#include "harness/cli/numbers.h"
 #include "harness/cli/places.h"
 #include "harness/cli/stalls_report.h"
 #include "harness/cli/subcommand.h"
@@ -212,7 +213,7 @@ std::function<int()> Declare(CLI::App& app, const std::vector<std::string>&) {
       ->capture_default_str();
   app.add_option("--workload", arguments->workload, "Model, optimizer and batch (TOML); a small gpt if absent");
   app.add_option("--plan", arguments->plan, "Layout: dp=2,pp=2,micro_batches=4,schedule=1f1b")->capture_default_str();
-  app.add_option("--steps", arguments->steps, "Steps to run; 12 if absent")->check(CLI::PositiveNumber);
+  app.add_option("--steps", arguments->steps, "Steps to run; 12 if absent")->check(WholeNumber(1, kMostSteps));
   app.add_option("--delay", arguments->delays,
                  "Sleep on purpose: rank=1,op=F,ms=50 (op: F, B, I, W, send, data, optimizer, host); also step=3,\n"
                  "micro_batch=0. May be given again");
