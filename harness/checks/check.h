@@ -37,7 +37,7 @@ struct Input {
 
 struct Check {
   std::string name;               // "noise_ratio"; the file's name
-  std::string equality_class;     // "B0", "B1", "B2", "T", "exact"
+  std::string equality_class;     // "B0", "B1", "B2", "T", "exact", "time"
   std::string sentence;           // what it demands, for `lockstep list checks`
   std::vector<std::string> runs;  // runs it needs besides candidate: "single", "rerun", ...
   std::function<protocol::CheckResult(const Input&)> run;

@@ -4,8 +4,8 @@
 #include <cstdio>
 #include <memory>
 
+#include "harness/cli/guard.h"
 #include "harness/cli/subcommand.h"
-#include "harness/protocol/bad_input.h"
 #include "harness/protocol/fields.h"
 
 namespace lockstep::cli {
@@ -89,12 +89,8 @@ int Main(const std::vector<std::string>& arguments) {
   } catch (const CLI::ParseError& error) {
     return ExplainParseError(app, error, words);
   }
-  try {
-    for (const auto& [sub, run] : actions) {
-      if (sub->parsed()) return run();
-    }
-  } catch (const protocol::BadInput& error) {
-    return Complain(error.what());
+  for (const auto& [sub, run] : actions) {
+    if (sub->parsed()) return Guarded(run);
   }
   return kUsage;
 }

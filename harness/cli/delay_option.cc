@@ -73,17 +73,10 @@ std::string OperationOf(const std::string& said) {
 
 // A delay that never comes would pass for one that costs nothing.
 void RefuseIdle(const Delay& delay, const protocol::Request& request) {
+  if (protocol::SleepsInStep(delay, request.plan, request.schedule) > 0) return;
   if (delay.operation == "send") {
-    if (request.schedule.ranks.size() > 1) return;
     throw BadInput(kWhere, "op is send, and with one pipeline rank nobody sends", "expected a plan with pp=2 or more");
   }
-  if (delay.operation.size() > 1) return;  // data, optimizer, host: every rank
-  const auto pipeline = static_cast<std::size_t>(request.plan.At(delay.rank).pipeline);
-  const std::vector<protocol::Action>& line = request.schedule.ranks.at(pipeline);
-  const auto does = [&](const protocol::Action& action) {
-    return protocol::ToString(action).find(delay.operation) != std::string::npos;
-  };
-  if (std::any_of(line.begin(), line.end(), does)) return;
   throw BadInput(kWhere, fmt::format("op is {}, and the line of rank {} has none", delay.operation, delay.rank),
                  delay.operation == "B" ? "schedule " + request.schedule.name + " has I and W" : "expected F or B");
 }

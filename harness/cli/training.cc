@@ -12,6 +12,7 @@
 #include "harness/protocol/files.h"
 #include "harness/protocol/inputs.h"
 #include "harness/publish/system.h"
+#include "harness/stalls/figures.h"
 
 namespace lockstep::cli {
 namespace {
@@ -126,6 +127,10 @@ Training RunTraining(const protocol::Manifest& manifest, const protocol::Request
   training.end = launch::Launch(manifest, job).at(0);
   const std::vector<protocol::RankEvidence> ranks = ReadWhatIsThere(folder, job.world_size);
   training.summary = publish::Summarize(request, ranks);
+  if (training.end.kind == launch::EndKind::kDone) {  // otherwise ranks have given up at different steps, or left none
+    const stalls::RunFigures times = stalls::FiguresOf(folder, request, ranks);
+    publish::AddTimes({times.seconds, times.bubble_ratio, times.bubble_expected_ratio}, &training.summary);
+  }
   training.summary.run_id = publish::NewRunId();
   training.summary.backend = manifest.name;
   training.summary.started = started;

@@ -84,6 +84,19 @@ Case MakeCase(const std::string& id, const std::string& claim, const protocol::W
   return value;
 }
 
+void ValidateDelays(const Case& value, const std::string& where) {
+  const protocol::Schedule schedule = schedule::Generate(value.plan);
+  for (const protocol::Delay& delay : value.delays) {
+    if (delay.step > value.workload.steps) {
+      throw BadInput(where + ": delays", "one is of step " + std::to_string(delay.step),
+                     "expected a step up to " + std::to_string(value.workload.steps));
+    }
+    if (protocol::SleepsInStep(delay, value.plan, schedule) > 0) continue;
+    throw BadInput(where + ": delays", "one never comes: " + delay.operation + " of rank " + std::to_string(delay.rank),
+                   "expected an operation of that rank under " + protocol::ToString(value.plan));
+  }
+}
+
 std::vector<Case> ReadCaseFile(const std::filesystem::path& file) {
   const nlohmann::json value = protocol::ReadToml(file);
   const std::string where = file.filename();
@@ -102,13 +115,15 @@ std::vector<Case> ReadCaseFile(const std::filesystem::path& file) {
   ResolveFiles(&workload.data, file.parent_path());
   std::optional<Resume> resume;
   if (fields.Has("resume")) resume = ReadResume(fields.Object("resume"));
-  fields.Done();
   std::vector<Case> cases;
   for (const std::string& plan : plans) {
     cases.push_back(MakeCase(id, claim, workload, plan, checks, resume, where));
+    cases.back().delays = protocol::DelaysFromFields(fields, cases.back().plan.WorldSize());
+    ValidateDelays(cases.back(), where);
     const auto same = [&](const Case& other) { return other.id == cases.back().id; };
     if (std::count_if(cases.begin(), cases.end(), same) > 1) fields.Refuse("plans", "'" + plan + "' stands twice", "");
   }
+  fields.Done();
   return cases;
 }
 
@@ -123,6 +138,7 @@ nlohmann::json CaseToJson(const Case& value) {
                       {"sharded", value.resume->sharded},
                       {"plan", protocol::PlanToJson(value.resume->plan)}};
   }
+  for (const protocol::Delay& delay : value.delays) json["delays"].push_back(protocol::DelayToJson(delay));
   return json;
 }
 
@@ -140,6 +156,7 @@ Case CaseFromJson(const nlohmann::json& json, const std::string& where) {
                           protocol::PlanFromJson(resume.Raw("plan"), where + ": resume.plan")};
     resume.Done();
   }
+  value.delays = protocol::DelaysFromFields(fields, value.plan.WorldSize());
   fields.Done();
   ValidateChecks(value, where);
   return value;

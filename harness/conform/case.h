@@ -11,6 +11,11 @@
 //   save_after = 2
 //   sharded = true
 //   plan = "tp=2"
+//   [[delays]]                                                 optional, any number: pauses that the candidate makes
+//   rank = 1
+//   operation = "B"
+//   seconds = 0.2
+//   step = 6                                                   every one if absent; micro_batch likewise
 //
 // Each plan makes one case: "dp.uneven_tokens/dp=2".
 #pragma once
@@ -21,6 +26,7 @@
 #include <string>
 #include <vector>
 
+#include "harness/protocol/delay.h"
 #include "harness/protocol/plan.h"
 #include "harness/protocol/workload.h"
 
@@ -39,6 +45,7 @@ struct Case {
   protocol::Plan plan;
   std::vector<std::string> checks;
   std::optional<Resume> resume;
+  std::vector<protocol::Delay> delays = {};
 };
 
 struct Profile {
@@ -48,7 +55,7 @@ struct Profile {
 };
 
 // Throws BadInput: unknown keys and checks, a plan that can't lay out the workload, a check whose runs the case can't
-// have, a case that a profile names but no file has, a profile without cases.
+// have, a delay that never comes, a case that a profile names but no file has, a profile without cases.
 std::vector<Case> ReadCaseFile(const std::filesystem::path& file);
 Profile ReadProfile(const std::filesystem::path& file);
 std::vector<Case> CasesOf(const Profile& profile, const std::filesystem::path& suites);
@@ -57,6 +64,9 @@ std::vector<Case> CasesOf(const Profile& profile, const std::filesystem::path& s
 Case MakeCase(const std::string& id, const std::string& claim, const protocol::Workload& workload,
               const std::string& plan, const std::vector<std::string>& checks, const std::optional<Resume>& resume,
               const std::string& where);
+
+// Throws BadInput where a delay would never come: it would pass for one that costs nothing.
+void ValidateDelays(const Case& value, const std::string& where);
 
 // Every profile and every case of a suites folder, in the order of the files' names.
 std::vector<Profile> AllProfiles(const std::filesystem::path& suites);

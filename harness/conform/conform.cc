@@ -44,6 +44,7 @@ json WaiversOf(const Session& session) {
 
 Session MakeRuns(const Options& options) {
   const protocol::Manifest& manifest = options.manifest;
+  launch::WritableCache();  // judging will want it: refused now, not after the runs
   const std::string answer = launch::Capture(manifest, manifest.describe, kDescribeSeconds);
   const std::string where = manifest.name + ": describe";
   const protocol::Capabilities can = protocol::CapabilitiesFromJson(protocol::ParseJson(answer, where), where);
@@ -60,7 +61,13 @@ Session MakeRuns(const Options& options) {
   for (const Case& each : options.cases) session.cases.push_back({each, WhyUnsupported(can, each), {}});
   PrepareFolder(options.execute.folder, kFolderUse);
   WriteSession(options.execute.folder, session);
-  Execute(manifest, options.execute, &session);
+  try {
+    Execute(manifest, options.execute, &session);
+  } catch (...) {
+    session.ended = publish::IsoNow();
+    WriteSession(options.execute.folder, session);  // the runs made so far can still be judged
+    throw;
+  }
   session.ended = publish::IsoNow();
   WriteSession(options.execute.folder, session);
   return session;
@@ -79,9 +86,10 @@ protocol::Record JudgeSession(const Session& session, const std::filesystem::pat
                     {"describe", session.capabilities}};
   record.config = ConfigOf(session);
   record.waivers = WaiversOf(session);
+  const std::filesystem::path cache = launch::WritableCache();
   std::vector<protocol::Hello> hellos;
   for (const SessionCase& each : session.cases) {
-    Judged judged = JudgeCase(each, session, folder, launch::CacheFolder());
+    Judged judged = JudgeCase(each, session, folder, cache);
     if (judged.hellos.size() > hellos.size()) hellos = judged.hellos;
     if (on_case) on_case(judged.result);
     record.cases.push_back(std::move(judged.result));

@@ -29,7 +29,7 @@ class InputStore {
     const std::string hash = protocol::Sha256(protocol::WorkloadToJson(workload).dump()).substr(0, 16);
     const fs::path made = folder_ / hash;
     if (!made_[hash]) {
-      fs::create_directories(made);
+      protocol::MakeFolder(made);
       protocol::WriteInputs(made, inputs::Make(workload));
       made_[hash] = true;
     }
@@ -76,24 +76,23 @@ std::vector<Batch> Batches(const Session& session, std::int64_t most) {
   return batches;
 }
 
-}  // namespace
+using Ends = std::map<fs::path, launch::RunEnd>;  // by the run's folder
 
-void Execute(const protocol::Manifest& manifest, const ExecuteOptions& options, Session* session) {
+void LaunchAll(const protocol::Manifest& manifest, const ExecuteOptions& options, const Session& session, Ends* ends) {
   const auto begin = std::chrono::steady_clock::now();
   InputStore store(options.folder / "inputs");
-  const std::vector<Batch> batches = Batches(*session, manifest.requests_per_launch);
+  const std::vector<Batch> batches = Batches(session, manifest.requests_per_launch);
   Progress progress;
   for (const Batch& batch : batches) progress.runs += batch.runs.size();
-  std::map<fs::path, launch::RunEnd> ends;
   for (const Batch& batch : batches) {
     if (launch::ReceivedSignal() != 0) break;
     launch::Job job;
     job.world_size = batch.runs[0].request.plan.WorldSize();
     job.limits = options.limits;
-    job.fault = batch.faulty ? session->fault : "";
+    job.fault = batch.faulty ? session.fault : "";
     for (const Run& run : batch.runs) {
       const fs::path folder = options.folder / run.folder;
-      fs::create_directories(folder);
+      protocol::MakeFolder(folder);
       store.PutInto(folder, run.request.workload);
       protocol::WriteRequest(folder, run.request);
       job.requests.push_back(folder);
@@ -104,11 +103,12 @@ void Execute(const protocol::Manifest& manifest, const ExecuteOptions& options, 
       if (options.on_progress) options.on_progress(progress);
     };
     const std::vector<launch::RunEnd> batch_ends = launch::Launch(manifest, job);
-    for (std::size_t i = 0; i < batch.runs.size(); ++i) ends[batch.runs[i].folder] = batch_ends.at(i);
+    for (std::size_t i = 0; i < batch.runs.size(); ++i) (*ends)[batch.runs[i].folder] = batch_ends.at(i);
     progress.runs_done += batch.runs.size();
   }
-  session->signal = launch::ReceivedSignal();
-  session->complete = session->signal == 0;
+}
+
+void NoteEnds(const Ends& ends, Session* session) {
   for (SessionCase& each : session->cases) {
     if (!each.unsupported.empty()) continue;
     for (const Run& run : RunsOf(each.spec)) {
@@ -116,6 +116,21 @@ void Execute(const protocol::Manifest& manifest, const ExecuteOptions& options, 
       each.runs.push_back({run.name, run.folder, end == ends.end() ? std::nullopt : std::optional(end->second)});
     }
   }
+}
+
+}  // namespace
+
+void Execute(const protocol::Manifest& manifest, const ExecuteOptions& options, Session* session) {
+  Ends ends;
+  try {
+    LaunchAll(manifest, options, *session, &ends);
+  } catch (...) {
+    NoteEnds(ends, session);
+    throw;
+  }
+  NoteEnds(ends, session);
+  session->signal = launch::ReceivedSignal();
+  session->complete = session->signal == 0;
 }
 
 }  // namespace lockstep::conform

@@ -25,7 +25,8 @@ struct ExecuteOptions {
   std::function<void(const Progress&)> on_progress;  // a few times a second; may be empty
 };
 
-// Fills in `runs` of every supported case. Stops early on SIGINT and SIGTERM: what was not reached has no end.
+// Fills in `runs` of every supported case. Stops early on SIGINT and SIGTERM: what was not reached has no end. So it is
+// when it throws (inputs that can't be made, a full disk): the runs made before have theirs.
 void Execute(const protocol::Manifest& manifest, const ExecuteOptions& options, Session* session);
 
 }  // namespace lockstep::conform

@@ -13,6 +13,7 @@
 #include "harness/protocol/bad_input.h"
 #include "harness/protocol/files.h"
 #include "harness/publish/figures.h"
+#include "harness/stalls/figures.h"
 
 namespace lockstep::conform {
 namespace {
@@ -31,7 +32,7 @@ int PhaseOf(const protocol::Divergence& divergence) {
 
 // Which class says most about a case that holds: the one with a bound to come near to, then the strictest.
 int ClassOrder(const std::string& equality_class) {
-  const std::vector<std::string> classes{"T", "B2", "B1", "B0"};
+  const std::vector<std::string> classes{"time", "T", "B2", "B1", "B0"};
   return static_cast<int>(std::find(classes.begin(), classes.end(), equality_class) - classes.begin());
 }
 
@@ -42,7 +43,7 @@ bool AllEnded(const SessionCase& value, CaseResult* result) {
     result->status = Status::kError;
     if (!run.end || run.end->kind == launch::EndKind::kInterrupted) {
       result->status = Status::kSkip;
-      result->reason = "interrupted before it was done";
+      result->reason = run.end ? "interrupted before it was done" : "not started: the run was cut short before";
       return false;
     }
     if (run.end->kind == launch::EndKind::kTimeout) result->status = Status::kTimeout;
@@ -115,10 +116,16 @@ void Conclude(CaseResult* result) {
   result->reason = deciding.check + ": " + deciding.diagnosis;
 }
 
+publish::TimeFigures TimesOf(const RunEvidence& run, const std::filesystem::path& folder) {
+  const stalls::RunFigures figures = stalls::FiguresOf(folder, run.request(), run.ranks());
+  return {figures.seconds, figures.bubble_ratio, figures.bubble_expected_ratio};
+}
+
 void ReadAndCheck(const SessionCase& value, const std::filesystem::path& folder, const std::filesystem::path& cache,
                   Judged* judged) {
   CaseResult* result = &judged->result;
   Evidence evidence;
+  publish::TimeFigures times;
   std::string reading;
   try {
     for (const RunRecord& run : value.runs) {
@@ -128,13 +135,15 @@ void ReadAndCheck(const SessionCase& value, const std::filesystem::path& folder,
     }
     for (const auto& rank : evidence.at("candidate")->ranks()) judged->hellos.push_back(rank.hello);
     result->checks = RunChecks(value, folder, cache, evidence);
+    reading = "candidate";
+    times = TimesOf(*evidence.at("candidate"), folder / value.runs.at(0).folder);
   } catch (const protocol::BadInput& error) {
     result->status = Status::kFail;
     result->reason = "bad evidence (" + reading + " run): " + error.what();
     return;
   }
   Conclude(result);
-  publish::FillFigures(*evidence.at("candidate"), result);
+  publish::FillFigures(*evidence.at("candidate"), times, result);
 }
 
 // `words` stand in `text`, and no letter or digit runs on at either end: "mean" is not in "means".
@@ -156,9 +165,10 @@ bool Covers(const protocol::Waiver& waiver, const std::string& id, const CheckRe
 }
 
 // Of checks that see the same step and phase wrong, the one that says most of why comes first: one that names a part
-// (exact), then ranks that disagree (B0), then distance from the oracle (T), then bytes that differ from another run's.
+// (exact), then ranks that disagree (B0), then distance from the oracle (T), then bytes that differ from another run's,
+// then what took too long.
 int Bluntness(const std::string& equality_class) {
-  const std::vector<std::string> order{"exact", "B0", "T", "B1", "B2"};
+  const std::vector<std::string> order{"exact", "B0", "T", "B1", "B2", "time"};
   return static_cast<int>(std::find(order.begin(), order.end(), equality_class) - order.begin());
 }
 

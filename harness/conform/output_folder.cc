@@ -10,6 +10,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr const char* kAdvice = "name an empty or a new folder with --out";
+
 bool IsMark(const fs::path& file, const std::string& field) {
   if (!fs::exists(file)) return false;
   try {
@@ -23,13 +25,15 @@ bool IsMark(const fs::path& file, const std::string& field) {
 }  // namespace
 
 void PrepareFolder(const fs::path& folder, const FolderUse& use) {
-  if (fs::exists(folder) && !fs::is_directory(folder)) throw protocol::BadInput(folder.string(), "is not a folder");
-  if (fs::exists(folder) && !fs::is_empty(folder) && !IsMark(folder / use.mark, use.field)) {
-    throw protocol::BadInput(folder.string(), "holds files that `" + use.command + "` did not write",
-                             "name an empty or a new folder with --out");
+  protocol::MakeFolder(folder, kAdvice);
+  try {
+    if (!fs::is_empty(folder) && !IsMark(folder / use.mark, use.field)) {
+      throw protocol::BadInput(folder.string(), "holds files that `" + use.command + "` did not write", kAdvice);
+    }
+    for (const std::string& name : use.leaves) fs::remove_all(folder / name);
+  } catch (const fs::filesystem_error& error) {
+    throw protocol::BadInput(folder.string(), "can't be used (" + error.code().message() + ")", kAdvice);
   }
-  fs::create_directories(folder);
-  for (const std::string& name : use.leaves) fs::remove_all(folder / name);
 }
 
 }  // namespace lockstep::conform

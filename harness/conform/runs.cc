@@ -65,6 +65,7 @@ Run ResumedRun(const Case& value, const std::string& name, const protocol::Plan&
 std::vector<Run> RunsOf(const Case& value) {
   const std::set<std::string> needed = RunsOfChecks(value);
   std::vector<Run> runs{OwnRun(value, "candidate", value.plan)};
+  runs[0].request.delays = value.delays;
   if (value.resume) {
     protocol::CheckpointWanted& checkpoint = runs[0].request.checkpoint;
     checkpoint.save_after = value.resume->save_after;
@@ -91,6 +92,7 @@ std::string WhyUnsupported(const protocol::Capabilities& can, const Case& value)
     const std::string why = protocol::WhyUnsupported(can, run.request.workload, run.request.plan);
     if (!why.empty()) return why + (run.name == "candidate" ? "" : " (" + run.name + " run)");
   }
+  if (!value.delays.empty() && !can.delays) return "delays made on purpose";
   if (value.resume && value.resume->sharded && !can.checkpoint_sharded) return "sharded checkpoints";
   if (value.resume && !value.resume->sharded && !can.checkpoint_whole) return "whole checkpoints";
   return "";

@@ -1,6 +1,6 @@
 // Which runs of the trainer a case's checks need, as requests.
 //
-//   candidate     the workload under the plan
+//   candidate     the workload under the plan, with the case's delays
 //   single        the same workload and micro-batches on one rank; shared by all cases that need the same one
 //   rerun         the candidate once more
 //   variant       the candidate with overlap turned round

@@ -30,7 +30,7 @@ std::filesystem::path DefaultText(const std::filesystem::path& cache) {
   const std::filesystem::path path = cache / "licence_texts.txt";
   if (!std::filesystem::exists(path)) {  // written whole by rename: what is there is complete
     const std::string text = ConcatenateTexts("/usr/share/common-licenses");
-    std::filesystem::create_directories(cache);
+    protocol::MakeFolder(cache);
     protocol::WriteFileWhole(path, text);
   }
   return path;

@@ -17,7 +17,11 @@
 
 namespace lockstep::inputs {
 
-// Throws BadInput: a file that is missing, torn, too short for one sample, or holds a token outside the vocabulary.
+// Samples that a run takes in all its steps, at most: a table of them is part of the inputs, at 8 bytes each.
+inline constexpr std::int64_t kMostSamples = std::int64_t{1} << 28;
+
+// Throws BadInput: more samples than that, or more bytes than the machine's memory; a file that is missing, torn, too
+// short for one sample, or holds a token outside the vocabulary.
 protocol::Inputs Make(const protocol::Workload& workload);
 
 // What a file is and what a model must look like to train on it: "text", vocabulary 256; "tokens", vocabulary; "idx".

@@ -9,6 +9,7 @@
 #include "harness/protocol/bad_input.h"
 #include "harness/protocol/fields.h"
 #include "harness/protocol/files.h"
+#include "harness/protocol/whole_file.h"
 
 namespace lockstep::launch {
 namespace {
@@ -63,6 +64,17 @@ std::filesystem::path CacheFolder() {
                              "set LOCKSTEP_CACHE to a folder where Lockstep may keep files");
   }
   return std::filesystem::path(home) / ".cache" / "lockstep";
+}
+
+std::filesystem::path WritableCache() {
+  const std::filesystem::path folder = CacheFolder();
+  try {
+    protocol::MakeFolder(folder);
+    const protocol::WholeFile probe(folder / "probe");  // goes again by itself; permissions alone don't tell
+  } catch (const protocol::BadInput& error) {
+    throw protocol::BadInput("cache folder", error.what(), "set LOCKSTEP_CACHE to a folder that can be written to");
+  }
+  return folder;
 }
 
 std::vector<std::string> Expand(const protocol::Manifest& manifest, const std::vector<std::string>& command,

@@ -50,6 +50,7 @@ std::string Capture(const protocol::Manifest& manifest, const std::vector<std::s
 
 // Lockstep's cache folder: $LOCKSTEP_CACHE, or ~/.cache/lockstep. A BadInput where neither can be told.
 std::filesystem::path CacheFolder();
+std::filesystem::path WritableCache();  // it, made where it isn't there; BadInput where nothing can be written to it
 
 // Placeholders filled in ({bin}, {manifest_dir}, {cache}, {python}, {world_size}, {fault}, {requests}).
 std::vector<std::string> Expand(const protocol::Manifest& manifest, const std::vector<std::string>& command,

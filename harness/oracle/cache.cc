@@ -113,8 +113,12 @@ Trace TrainCached(const protocol::Workload& workload, const protocol::Inputs& in
     }
   }
   const Trace trace = Train(workload, inputs);
-  std::filesystem::create_directories(cache);
-  Save(trace, key, path);
+  try {
+    protocol::MakeFolder(cache);
+    Save(trace, key, path);
+  } catch (const protocol::BadInput&) {
+    // A full disk, say: costs time when it is wanted again, and must not be taken for bad evidence.
+  }
   return trace;
 }
 

@@ -107,6 +107,20 @@ std::int64_t FillUncovered(const std::vector<double>& part, const Slice& slice, 
 
 }  // namespace
 
+std::vector<Timeline> ReadTimelines(const std::filesystem::path& request_folder, const Request& request) {
+  std::vector<Timeline> timelines;
+  for (std::int64_t rank = 0; rank < request.plan.WorldSize(); ++rank) {
+    const std::filesystem::path file = RankFolder(request_folder, rank) / kTimelineFile;
+    if (!std::filesystem::exists(file)) {
+      throw BadInput(file.string(), "is not there",
+                     request.evidence.timeline ? "the trainer left no timeline of this rank"
+                                               : "the request says evidence.timeline = false");
+    }
+    timelines.push_back(ReadTimeline(file));
+  }
+  return timelines;
+}
+
 RunEvidence RunEvidence::Read(const std::filesystem::path& request_folder, const Request& request) {
   RunEvidence run;
   run.folder_ = request_folder;

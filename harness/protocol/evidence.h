@@ -21,6 +21,7 @@
 #include "harness/protocol/request.h"
 #include "harness/protocol/safetensors.h"
 #include "harness/protocol/tensor.h"
+#include "harness/protocol/timeline.h"
 
 namespace lockstep::protocol {
 
@@ -103,6 +104,9 @@ struct RankEvidence {
   std::optional<Done> done;
 };
 
+// The timelines of all ranks, also of a run that was cut short. BadInput where a rank left none.
+std::vector<Timeline> ReadTimelines(const std::filesystem::path& request_folder, const Request& request);
+
 // All ranks of one run. Reading is strict: a missing rank, a torn file, a wrong type is BadInput naming file and field.
 class RunEvidence {
  public:
@@ -121,6 +125,7 @@ class RunEvidence {
   std::vector<std::string> TensorNames(std::int64_t step) const;
   // Global loss / norm / rate of a step, from the ranks that report it (they must agree bitwise; checks verify that).
   double Loss(std::int64_t step) const;
+  std::vector<Timeline> Timelines() const { return ReadTimelines(folder_, request_); }
 
  private:
   std::filesystem::path folder_;

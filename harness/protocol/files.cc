@@ -72,6 +72,12 @@ void WriteFileWhole(const std::filesystem::path& path, const std::string& conten
   file.Commit(durability);
 }
 
+void MakeFolder(const std::filesystem::path& path, const std::string& expected) {
+  std::error_code error;
+  std::filesystem::create_directories(path, error);
+  if (error) throw BadInput(path.string(), "can't be made a folder (" + error.message() + ")", expected);
+}
+
 Json ReadJson(const std::filesystem::path& path) { return ParseJson(ReadTextFile(path), path.string()); }
 
 Json ParseJson(const std::string& text, const std::string& name) {

@@ -19,6 +19,9 @@ enum class Durability { kSynced, kRenamed };
 void WriteFileWhole(const std::filesystem::path& path, const std::string& content,
                     Durability durability = Durability::kSynced);
 
+// The folder and those above it, where they are not there. BadInput: why it can't be, and `expected`.
+void MakeFolder(const std::filesystem::path& path, const std::string& expected = "");
+
 // JSON and TOML both arrive as nlohmann::json, so that one strict reader (fields.h) serves both.
 // BadInput names file, line and column on a syntax error; duplicate keys and nesting deeper than 64 are refused.
 nlohmann::json ReadJson(const std::filesystem::path& path);

@@ -18,7 +18,7 @@ std::optional<Status> StatusFromName(std::string_view name);
 
 struct Divergence {
   std::int64_t step = 0;
-  std::string phase;              // load, forward, backward, reduction, clip, optimizer, ledger, plan
+  std::string phase;              // load, forward, backward, reduction, clip, optimizer, ledger, plan, time
   std::string tensor;             // "" where none
   std::int64_t rank = -1;         // -1: all
   std::int64_t micro_batch = -1;  // -1: none
@@ -26,7 +26,7 @@ struct Divergence {
 
 struct CheckResult {
   std::string check;           // "noise_ratio"
-  std::string equality_class;  // B0, B1, B2, T, exact
+  std::string equality_class;  // B0, B1, B2, T, exact, time
   Status status = Status::kPass;
   double measured = 0, bound = 0;  // in the check's own unit
   double margin = 0;               // bound / measured where both are finite and > 0

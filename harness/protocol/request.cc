@@ -82,30 +82,6 @@ EvidenceWanted EvidenceFromFields(Fields fields) {
   return wanted;
 }
 
-std::vector<Delay> DelaysFromFields(Fields& fields, std::int64_t world_size) {
-  std::vector<Delay> delays;
-  for (Fields& row : fields.Objects("delays")) {
-    Delay delay;
-    delay.rank = row.Int("rank", 0, world_size - 1);
-    row.Raw("operation");  // required
-    delay.operation = row.Choice("operation", DelayOperations(), "");
-    delay.seconds = row.Number("seconds");
-    if (!(delay.seconds > 0 && delay.seconds <= 3600)) row.Refuse("seconds", "is out of range", "up to an hour");
-    delay.step = row.Int("step", 1, kMaxCount, 0);
-    delay.micro_batch = row.Int("micro_batch", 0, kMaxCount, -1);
-    row.Done();
-    delays.push_back(delay);
-  }
-  return delays;
-}
-
-nlohmann::json DelayToJson(const Delay& delay) {
-  nlohmann::json value{{"rank", delay.rank}, {"operation", delay.operation}, {"seconds", delay.seconds}};
-  if (delay.step > 0) value["step"] = delay.step;
-  if (delay.micro_batch >= 0) value["micro_batch"] = delay.micro_batch;
-  return value;
-}
-
 CheckpointWanted CheckpointFromFields(Fields fields) {
   CheckpointWanted wanted;
   wanted.save_after = fields.Int("save_after", 0, kMaxCount, 0);
@@ -148,11 +124,6 @@ nlohmann::json RequestToJson(const Request& request) {
   if (!evidence.timeline) value["evidence"]["timeline"] = false;
   for (const Delay& delay : request.delays) value["delays"].push_back(DelayToJson(delay));
   return value;
-}
-
-const std::vector<std::string>& DelayOperations() {
-  static const std::vector<std::string> operations{"F", "B", "I", "W", "send", "data", "optimizer", "host"};
-  return operations;
 }
 
 Request RequestFromJson(const nlohmann::json& value, const std::string& where) {

@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "harness/protocol/delay.h"
 #include "harness/protocol/plan.h"
 #include "harness/protocol/schedule.h"
 #include "harness/protocol/tensor.h"
@@ -42,17 +43,6 @@ struct CheckpointWanted {
   std::int64_t resume_step = 0;  // its step: training goes on with resume_step + 1
   bool operator==(const CheckpointWanted&) const = default;
 };
-
-// A pause that the trainer makes by sleeping, so that a test knows who was slow.
-struct Delay {
-  std::int64_t rank = 0;
-  std::string operation;  // one of DelayOperations()
-  double seconds = 0;
-  std::int64_t step = 0;          // 0: every step
-  std::int64_t micro_batch = -1;  // -1: every one, where the operation has one
-  bool operator==(const Delay&) const = default;
-};
-const std::vector<std::string>& DelayOperations();  // "F", "B", "I", "W", "send", "data", "optimizer", "host"
 
 struct Request {
   std::string id;  // names the run in messages

@@ -232,9 +232,14 @@ Workload ReadWorkloadToml(const std::filesystem::path& path) { return WorkloadFr
 void Validate(const Workload& workload, const std::string& where) {
   ValidateModel(workload.model, FieldPath(where, "model"));
   ValidateOptimizer(workload.optimizer, FieldPath(where, "optimizer"));
-  if (workload.global_batch < 1)
-    throw BadInput(FieldPath(where, "training.global_batch"), "is below 1", "expected 1 or more");
-  if (workload.steps < 1) throw BadInput(FieldPath(where, "training.steps"), "is below 1", "expected 1 or more");
+  if (workload.global_batch < 1 || workload.global_batch > kMaxExtent) {
+    throw BadInput(FieldPath(where, "training.global_batch"), "is " + std::to_string(workload.global_batch),
+                   "expected 1 to " + std::to_string(kMaxExtent));
+  }
+  if (workload.steps < 1 || workload.steps > kMaxSteps) {
+    throw BadInput(FieldPath(where, "training.steps"), "is " + std::to_string(workload.steps),
+                   "expected 1 to " + std::to_string(kMaxSteps));
+  }
 }
 
 double LearningRate(const Optimizer& optimizer, std::int64_t step) {

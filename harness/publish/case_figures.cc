@@ -64,6 +64,10 @@ std::vector<RankFigures> RanksOf(const CaseResult& result) {
       rank->wall_seconds = NumberOr(entry, "wall_seconds", 0);
       rank->busy_seconds = NumberOr(entry, "busy_seconds", 0);
       rank->idle_seconds = NumberOr(entry, "idle_seconds", 0);
+      if (!entry.contains("seconds") || !entry["seconds"].is_object()) continue;
+      for (const auto& [name, seconds] : entry["seconds"].items()) {
+        if (seconds.is_number()) rank->seconds[name] = seconds.get<double>();
+      }
     }
   }
   const protocol::Plan plan = PlanOf(result);

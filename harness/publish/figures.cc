@@ -157,8 +157,28 @@ TrainSummary Summarize(const protocol::Request& request, const std::vector<RankE
   return summary;
 }
 
-void FillFigures(const RunEvidence& evidence, protocol::CaseResult* result) {
-  const TrainSummary summary = Summarize(evidence);
+double SumOfReasons(const RankFigures& rank) {
+  double seconds = 0;
+  for (const std::string_view reason : kIdleReasons) {
+    const auto found = rank.seconds.find(std::string(reason));
+    if (found != rank.seconds.end()) seconds += found->second;
+  }
+  return seconds;
+}
+
+void AddTimes(const TimeFigures& times, TrainSummary* summary) {
+  if (summary->virtual_devices) return;
+  for (RankFigures& rank : summary->ranks) {
+    const auto index = static_cast<std::size_t>(rank.rank);
+    if (index < times.seconds.size()) rank.seconds = times.seconds[index];
+  }
+  summary->bubble_ratio = times.bubble_ratio;
+  summary->bubble_expected_ratio = times.bubble_expected_ratio;
+}
+
+void FillFigures(const RunEvidence& evidence, const TimeFigures& times, protocol::CaseResult* result) {
+  TrainSummary summary = Summarize(evidence);
+  AddTimes(times, &summary);
   if (result->workload.empty()) result->workload = summary.workload;
   result->memory = json::array();
   result->pipeline = json::array();
@@ -173,6 +193,7 @@ void FillFigures(const RunEvidence& evidence, protocol::CaseResult* result) {
                                 {"wall_seconds", protocol::NumberToJson(rank.wall_seconds)},
                                 {"busy_seconds", protocol::NumberToJson(rank.busy_seconds)},
                                 {"idle_seconds", protocol::NumberToJson(rank.idle_seconds)}});
+    if (!rank.seconds.empty()) result->pipeline.back()["seconds"] = rank.seconds;
   }
   result->performance = json::array();
   if (summary.step_seconds.empty()) return;
@@ -180,9 +201,15 @@ void FillFigures(const RunEvidence& evidence, protocol::CaseResult* result) {
   const std::vector<double> flops(summary.samples.size(),
                                   summary.model_flops / static_cast<double>(summary.samples.size()));
   const std::vector<double> rates = Rates(summary.tokens, summary.step_seconds);
-  if (!summary.virtual_devices) {
+  if (!summary.virtual_devices && evidence.request().delays.empty()) {  // steps made longer on purpose are no figure
     result->performance.push_back(Measure(kStepSeconds, "s", "lower", summary.step_seconds, warmup));
     result->performance.push_back(Measure(kTokensPerSecond, "tokens/s", "higher", rates, warmup));
+  }
+  if (!summary.virtual_devices) {
+    if (summary.bubble_ratio && summary.bubble_expected_ratio) {
+      result->performance.push_back(Measure(kBubbleRatio, "1", "lower", {*summary.bubble_ratio}, 0));
+      result->performance.push_back(Measure(kBubbleExpectedRatio, "1", "none", {*summary.bubble_expected_ratio}, 0));
+    }
   }
   result->performance.push_back(Measure(kTokensPerStep, "tokens", "none", summary.tokens, warmup));
   result->performance.push_back(Measure(kSamplesPerStep, "samples", "none", summary.samples, warmup));

@@ -6,10 +6,14 @@
 // metrics. It knows evidence and records; it judges nothing.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "harness/protocol/evidence.h"
@@ -19,11 +23,13 @@
 namespace lockstep::publish {
 
 // Names of the measures in CaseResult::performance.
-inline constexpr const char* kStepSeconds = "step_duration";               // s, a step (slowest rank)
-inline constexpr const char* kTokensPerStep = "tokens_per_step";           // valid targets of the global batch, a step
-inline constexpr const char* kSamplesPerStep = "samples_per_step";         // samples of the global batch, a step
-inline constexpr const char* kTokensPerSecond = "tokens_per_second";       // of each step
-inline constexpr const char* kModelFlopsPerStep = "model_flops_per_step";  // FLOP; mean over the steps
+inline constexpr const char* kStepSeconds = "step_duration";          // s, a step (slowest rank)
+inline constexpr const char* kTokensPerStep = "tokens_per_step";      // valid targets of the global batch, a step
+inline constexpr const char* kSamplesPerStep = "samples_per_step";    // samples of the global batch, a step
+inline constexpr const char* kTokensPerSecond = "tokens_per_second";  // of each step
+inline constexpr const char* kBubbleRatio = "bubble_ratio";           // bubble over time, of a pipeline
+inline constexpr const char* kBubbleExpectedRatio = "bubble_expected_ratio";  // the schedule's formula, equal stages
+inline constexpr const char* kModelFlopsPerStep = "model_flops_per_step";     // FLOP; mean over the steps
 
 double Median(std::vector<double> values);  // NaN of none
 
@@ -36,6 +42,19 @@ struct RankFigures {
   std::int64_t pp_stage = 0;  // pipeline rank
   protocol::MemoryPeak memory;
   double wall_seconds = 0, busy_seconds = 0, idle_seconds = 0;
+  std::map<std::string, double> seconds;  // where the time went, by category; empty: the trainer left no timeline
+};
+
+// Categories of a rank's time in which it waits for others, or that nothing tells of. "untraced": idle time of steps
+// that the timeline no longer holds.
+inline constexpr std::array<std::string_view, 6> kIdleReasons = {"bubble",   "imbalance",    "straggler",
+                                                                 "transfer", "unattributed", "untraced"};
+double SumOfReasons(const RankFigures& rank);
+
+// Where the time of a run went, by rank; whoever attributes it gives it here. Empty where nobody can.
+struct TimeFigures {
+  std::vector<std::map<std::string, double>> seconds;  // by rank, by category
+  std::optional<double> bubble_ratio, bubble_expected_ratio;
 };
 
 // What `lockstep train` tells at its end, and what its metrics are made of.
@@ -54,8 +73,12 @@ struct TrainSummary {
   double first_loss = 0, last_loss = 0;
   double seconds = 0;  // of the whole run, start-up with it
   std::vector<RankFigures> ranks;
+  std::optional<double> bubble_ratio, bubble_expected_ratio;  // of a pipeline
   nlohmann::json tool, system;
 };
+
+// Not where devices are virtual: no time of theirs is published.
+void AddTimes(const TimeFigures& times, TrainSummary* summary);
 
 // Fills last_step, step_seconds, tokens, samples, model_flops, losses, plan and ranks. Each global sample counts once:
 // its last-stage rank of tensor rank 0 reports it. Without a ledger tokens come from the step events' valid_tokens.
@@ -68,7 +91,7 @@ std::string WorkloadName(const protocol::Workload& workload);
 
 // Fills a case's memory, pipeline and performance, and its workload's name where it has none. The first step is warm-up
 // where there are more.
-void FillFigures(const protocol::RunEvidence& evidence, protocol::CaseResult* result);
+void FillFigures(const protocol::RunEvidence& evidence, const TimeFigures& times, protocol::CaseResult* result);
 
 // Memory by rank and category, idle time by rank, tokens/s, loss: a few lines, ends in a newline.
 std::string TrainText(const TrainSummary& summary, bool color);

@@ -1,4 +1,5 @@
 // MetricsText() and TrainMetricsText(): which figure becomes which metric. Names and help are metric_set.cc's.
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <set>
@@ -66,6 +67,27 @@ void AddTool(const json& tool, const json& system, MetricSet* metrics) {
   }
 }
 
+// By reason where the run's time has been attributed: then what a rank handed over is idle, too, and the rest busy.
+void AddIdle(const RankFigures& rank, const Labels& stage, MetricSet* metrics) {
+  if (rank.seconds.empty()) {
+    metrics->Add("pipeline_idle_seconds_total", With(stage, {{"reason", "other_rank"}}), rank.idle_seconds);
+    metrics->Add("pipeline_busy_seconds_total", stage, rank.busy_seconds);
+    return;
+  }
+  for (const std::string_view reason : kIdleReasons) {
+    const auto found = rank.seconds.find(std::string(reason));
+    const double seconds = found == rank.seconds.end() ? 0 : std::max(0.0, found->second);
+    metrics->Add("pipeline_idle_seconds_total", With(stage, {{"reason", std::string(reason)}}), seconds);
+  }
+  metrics->Add("pipeline_busy_seconds_total", stage, std::max(0.0, rank.wall_seconds - SumOfReasons(rank)));
+}
+
+void AddBubble(double ratio, double expected, const Labels& labels, MetricSet* metrics) {
+  if (!std::isfinite(ratio) || !std::isfinite(expected)) return;
+  metrics->SetMax("pipeline_bubble_ratio", labels, ratio);
+  metrics->SetMax("pipeline_bubble_expected_ratio", labels, expected);
+}
+
 void AddRanks(const std::vector<RankFigures>& ranks, const Labels& labels, MetricSet* metrics) {
   for (const RankFigures& rank : ranks) {
     const std::string name = ranks.size() > kMostRanks ? "all" : std::to_string(rank.rank);
@@ -79,8 +101,7 @@ void AddRanks(const std::vector<RankFigures>& ranks, const Labels& labels, Metri
     }
     if (!(rank.wall_seconds > 0)) continue;  // no times of virtual devices
     const Labels stage = With(labels, {{"pp_stage", std::to_string(rank.pp_stage)}});
-    metrics->Add("pipeline_idle_seconds_total", With(stage, {{"reason", "other_rank"}}), rank.idle_seconds);
-    metrics->Add("pipeline_busy_seconds_total", stage, rank.busy_seconds);
+    AddIdle(rank, stage, metrics);
   }
 }
 
@@ -119,6 +140,7 @@ void AddCase(const CaseResult& result, const std::string& backend, MetricSet* me
   }
   if (!HasFigures(result)) return;
   AddRanks(RanksOf(result), labels, metrics);
+  AddBubble(MedianOf(result, kBubbleRatio), MedianOf(result, kBubbleExpectedRatio), labels, metrics);
   Steps steps;
   steps.seconds = SamplesOf(result, kStepSeconds);
   steps.tokens = Sum(SamplesOf(result, kTokensPerStep));
@@ -179,6 +201,9 @@ std::string TrainMetricsText(const TrainSummary& summary) {
   metrics.Set("run_info", {{"run_id", summary.run_id}, {"profile", "train"}, {"trainer", FirstWord(summary.backend)}},
               1);
   AddRanks(summary.ranks, labels, &metrics);
+  if (summary.bubble_ratio && summary.bubble_expected_ratio) {
+    AddBubble(*summary.bubble_ratio, *summary.bubble_expected_ratio, labels, &metrics);
+  }
   if (!summary.virtual_devices) {
     AddSteps({summary.step_seconds, Sum(summary.tokens), Sum(summary.samples), summary.model_flops}, labels, &metrics);
   }

@@ -21,7 +21,7 @@ using schedule::PerStage;
 using schedule::Simulation;
 
 constexpr double kLongestTicks = 1e6;  // of an operation: fine enough, and sums stay far from the limit
-constexpr std::size_t kMostAdvice = 4;
+constexpr std::size_t kMostSchedules = 2;  // advised
 
 // Seconds of a stage's operations; one stage where all are alike.
 struct Stages {
@@ -116,19 +116,24 @@ class Adviser {
         now_(Simulate(run.schedule, Even(measured_, run.schedule.stages))) {}
 
   std::vector<Advice> Give() {
-    TryPartition();
     TrySchedules();
+    Sort();
+    if (advice_.size() > kMostSchedules) advice_.resize(kMostSchedules);
+    TryPartition();
     TryMicroBatches();
     TryLinks();
-    std::stable_sort(advice_.begin(), advice_.end(),
-                     [](const Advice& a, const Advice& b) { return a.seconds > b.seconds; });
-    if (advice_.size() > kMostAdvice) advice_.resize(kMostAdvice);
+    Sort();
     return std::move(advice_);
   }
 
  private:
   void Offer(const std::string& what, double seconds, const std::string& price) {
     if (seconds > 0 && seconds >= limits_.least) advice_.push_back({what, seconds, price});
+  }
+
+  void Sort() {
+    std::stable_sort(advice_.begin(), advice_.end(),
+                     [](const Advice& a, const Advice& b) { return a.seconds > b.seconds; });
   }
 
   void TryPartition() {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <tuple>
 
 namespace lockstep::stalls {
@@ -95,8 +96,16 @@ class WorldMaker {
 
   void Sample(std::size_t rank) {
     const Track& track = tracks_.ranks[rank];
+    std::map<Likeness, std::set<std::int64_t>> gaps;  // steps that have one
     for (const Item& item : track.items) {
-      if (item.pieces > 0) items_.Add(Column(rank), rank, item.like, item.own);
+      if (item.pieces == 0) continue;
+      items_.Add(Column(rank), rank, item.like, item.own);
+      if (item.gap) gaps[item.like].insert(item.step);
+    }
+    // What a step mostly has not at all usually takes no time.
+    for (const auto& [like, steps] : gaps) {
+      const std::int64_t all = tracks_.last_step - tracks_.first_step + 1;
+      for (std::int64_t i = std::ssize(steps); i < all; ++i) items_.Add(Column(rank), rank, like, 0);
     }
     for (const Piece& piece : track.pieces) {
       if (piece.kind != PieceKind::kWork) continue;

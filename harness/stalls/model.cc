@@ -171,8 +171,8 @@ Run Join(const std::string& name, const protocol::Plan& plan, const protocol::Sc
   for (std::size_t rank = 0; rank < run.ranks.size(); ++rank) {
     const auto& clock = run.ranks[rank].clock;
     if (clock.rank != static_cast<std::int64_t>(rank)) {
-      throw BadInput(
-          name, "has two timelines of rank " + std::to_string(clock.rank) + " or none of rank " + std::to_string(rank));
+      throw BadInput(name, "has two timelines of rank " + std::to_string(clock.rank) + ", or none of rank " +
+                               std::to_string(rank));
     }
     run.clocks.push_back({clock.uncertainty_seconds, 0});
   }
@@ -187,17 +187,7 @@ Run Join(const std::string& name, const protocol::Plan& plan, const protocol::Sc
 
 Run ReadRun(const std::filesystem::path& request_folder) {
   const protocol::Request request = protocol::ReadRequest(request_folder);
-  std::vector<Timeline> timelines;
-  for (std::int64_t rank = 0; rank < request.plan.WorldSize(); ++rank) {
-    const auto file = protocol::RankFolder(request_folder, rank) / protocol::kTimelineFile;
-    if (!std::filesystem::exists(file)) {
-      throw BadInput(file.string(), "is not there",
-                     request.evidence.timeline ? "the trainer left no timeline of this rank"
-                                               : "the request says evidence.timeline = false");
-    }
-    timelines.push_back(protocol::ReadTimeline(file));
-  }
-  return Join(request.id, request.plan, request.schedule, std::move(timelines));
+  return Join(request.id, request.plan, request.schedule, protocol::ReadTimelines(request_folder, request));
 }
 
 }  // namespace lockstep::stalls

@@ -91,6 +91,7 @@ class TrackMaker {
     if (wait != parts.waits.end()) return AddWait(stretch.item, wait->second, stretch.time, step);
     CloseGap(ItemAt(stretch.item).like.name);
     previous_ = stretch.item;
+    previous_ended_ = stretch.time.ended;
     AddWork(stretch.item, stretch.time, step);
   }
 
@@ -120,17 +121,19 @@ class TrackMaker {
     if (wait.taking >= 0) AddWork(wait.taking, {piece.time.ended, time.ended}, step);
   }
 
-  // One gap from one operation or span to the next, whatever waits lie in it. What lies beside an operation of the line
-  // is launching; elsewhere nobody has said what it was.
+  // One gap from one operation or span to the next, whatever waits lie in it. What lies beside an operation of the
+  // line, or follows it at once, is launching; elsewhere nobody has said what it was.
   void AddGap(const Interval& time, std::int64_t step, const StepParts& parts) {
     if (gap_ < 0) {
       const std::string before = previous_ < 0 ? "begin" : ItemAt(previous_).like.name;
-      const bool after_op = previous_ >= 0 && (ItemAt(previous_).category == Category::kCompute || before == "send");
+      const bool after_op = previous_ >= 0 && time.began <= previous_ended_ &&
+                            (ItemAt(previous_).category == Category::kCompute || before == "send");
       const bool in_line =
           parts.has_line && time.began >= parts.line_began && (time.began <= parts.line_ended || after_op);
       gap_ = Add({.category = in_line ? Category::kHost : Category::kUnattributed,
                   .like = {.name = in_line ? "host" : "other", .context = before},
                   .step = step,
+                  .gap = true,
                   .label = in_line ? "host" : "not told"});
     }
     AddWork(gap_, time, step);
@@ -145,6 +148,7 @@ class TrackMaker {
   std::map<std::int64_t, Interval> steps_;
   Track track_;
   std::int32_t gap_ = -1, previous_ = -1;
+  double previous_ended_ = 0;
 };
 
 }  // namespace

@@ -31,6 +31,7 @@ struct Item {  // one operation, span, gap or transfer; one or more pieces
   Likeness like = {};
   std::int64_t step = 0;  // 0: between steps
   std::int64_t micro_batch = -1;
+  bool gap = false;          // what lies between operations and spans; a step may have it or not
   bool on_the_way = false;   // bytes, or a meeting's own time: nobody's work
   std::int64_t peer = -1;    // rank of the world that a message came from
   std::int64_t blamed = -1;  // rank of the world; -1: the rank itself. Of a collective the first of its group

@@ -21,6 +21,7 @@ const std::vector<std::string> kWaived = {
     "ckpt.whole/single",
     "data.epochs/dp=2",
     "data.epochs/dp=3",
+    "data.epochs/dp=4",
     "dp.dropout/dp=2",
     "dp.dropout/dp=3,micro_batches=2",
     "dp.indivisible_batch/dp=2",

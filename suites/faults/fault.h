@@ -18,7 +18,7 @@ namespace lockstep::faults {
 
 struct Fault {
   std::string name;       // "dp.sum_not_mean"
-  std::string kind;       // data, accumulation, ledger, optimizer, clip, precision, tensor, pipeline, checkpoint
+  std::string kind;       // data, accumulation, ledger, optimizer, clip, precision, tensor, pipeline, checkpoint, time
   std::string mechanism;  // a sentence
   std::string met_in;     // where it was met
   std::string case_id;    // the case that must fail

@@ -136,4 +136,10 @@ bool IsScaleOnly(double alpha, double rho, double typical_noise) {
   return rho <= std::max(10 * typical_noise * size, 1e-9) && rho <= 0.1 * std::fabs(alpha - 1);
 }
 
+double ChargeBound(double seconds, std::int64_t sleeps, double noise) {
+  constexpr double kPart = 0.05, kOfASleep = 1e-3;
+  const double usual = std::max(kPart * seconds, kOfASleep * static_cast<double>(sleeps));
+  return usual + std::min(noise, kBystander * seconds);
+}
+
 }  // namespace lockstep::checks

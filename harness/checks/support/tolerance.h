@@ -96,4 +96,22 @@ bool Explains(double residual, double difference, double typical_noise, bool one
 bool IsFactor(double alpha, double factor, double typical_noise);
 bool IsScaleOnly(double alpha, double rho, double typical_noise);
 
+// Where time went. A rank's categories are made of one cut of its step, so that they sum to it but for the rounding of
+// the times in its timeline; what the trainer itself says a step took is another reading of the same clock.
+inline constexpr double kSumToWall = 1e-3;     // of the step
+inline constexpr double kUnattributed = 0.02;  // of a rank's counted time
+
+// Seconds by which what is mostly charged to an operation may miss what it was made to sleep. A sleep ends when the
+// machine has a core for it, and the operation's own duration differs from step to step: a millisecond each, or a part
+// of it; and `noise`, by which operations of the same run took longer that nobody delayed.
+double ChargeBound(double seconds, std::int64_t sleeps, double noise);
+// An operation that nobody delayed took longer than its like by no more than this part of the delay, and nor may noise
+// excuse more: above it the wrong one would be taken for the cause.
+inline constexpr double kBystander = 0.5;
+
+// Idle time that is not the schedule's own, and the bubble's distance from the formula, of a rank's time. Messages of a
+// host take microseconds beside the milliseconds of the operations that the cases have; a slow link takes many times
+// this.
+inline constexpr double kForeignIdle = 0.1;
+
 }  // namespace lockstep::checks

@@ -50,8 +50,8 @@ CheckResult Verdict::Finish(double bound) const {
 CheckResult Verdict::Finish() const { return Finish(measured_ ? *measured_ : 0); }
 
 int PhaseOrder(const std::string& phase) {
-  static constexpr std::array<std::string_view, 8> kOrder = {"plan",     "load",      "ledger", "forward",
-                                                             "backward", "reduction", "clip",   "optimizer"};
+  static constexpr std::array<std::string_view, 9> kOrder = {"plan",      "load", "ledger",    "forward", "backward",
+                                                             "reduction", "clip", "optimizer", "time"};
   return static_cast<int>(std::find(kOrder.begin(), kOrder.end(), phase) - kOrder.begin());
 }
 

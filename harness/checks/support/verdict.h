@@ -2,8 +2,8 @@
 //
 // The rules that must hold in every check are here once: nothing compared is a failure, bad evidence is a failure and
 // not a shorter comparison, a value that is not finite is the worst there is, and the divergence that is told is the
-// first in the order of a step (plan, load, ledger, forward, backward, reduction, clip, optimizer). It knows no bound
-// and no cause.
+// first in the order of a step (plan, load, ledger, forward, backward, reduction, clip, optimizer, time). It knows no
+// bound and no cause.
 #pragma once
 
 #include <cstdint>

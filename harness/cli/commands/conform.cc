@@ -84,6 +84,7 @@ void Override(const Arguments& arguments, std::vector<Case>* cases) {
     if (arguments.steps > 0) each.workload.steps = arguments.steps;
     if (arguments.seed >= 0) each.workload.seed = static_cast<std::uint64_t>(arguments.seed);
     protocol::Validate(each.workload, each.id);
+    conform::ValidateDelays(each, each.id);
     if (each.resume && each.resume->save_after >= each.workload.steps) {
       throw BadInput("--steps", "is " + std::to_string(arguments.steps),
                      each.id + " saves a checkpoint after step " + std::to_string(each.resume->save_after));

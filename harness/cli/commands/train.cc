@@ -35,7 +35,7 @@ constexpr std::int64_t kMostSteps = 50'000'000;  // bounds the table of which st
 
 protocol::Workload WorkloadOf(const Arguments& arguments) {
   const std::filesystem::path data =
-      arguments.data.empty() ? inputs::DefaultText(launch::CacheFolder()) : std::filesystem::path(arguments.data);
+      arguments.data.empty() ? inputs::DefaultText(launch::WritableCache()) : std::filesystem::path(arguments.data);
   protocol::Workload workload;
   if (arguments.workload.empty()) {
     workload = WorkloadFor(data, arguments.labels);

@@ -3,12 +3,12 @@
 //
 // ReLU is always ours: cublasLt's is max(x, 0), which turns NaN into 0. Operands that are not 16-byte aligned are
 // copied to where they are, so that cuBLAS chooses the same algorithm, and gives the same bytes, wherever they lie.
-#include <stdexcept>
 
 #include "reference/backends/cuda/cuda_device.h"
 #include "reference/backends/cuda/math.cuh"
 #include "reference/backends/cuda/range.h"
 #include "reference/backends/cuda/row_groups.cuh"
+#include "reference/device/gemm_check.h"
 
 namespace lockstep::backends::cuda {
 namespace kernels {
@@ -58,17 +58,6 @@ using device::Matrix;
 constexpr std::size_t kAlignment = 16;
 constexpr std::int64_t kAuxiliary = 8;  // cublasLt: before_activation's rows are a multiple of this, in elements
 
-void Check(const Gemm& gemm) {
-  if (gemm.a.element != gemm.b.element) throw std::logic_error("Multiply: a and b are of different element types");
-  if (gemm.accumulate && gemm.epilogue != Epilogue::kNone) {
-    throw std::logic_error("Multiply: an epilogue after accumulation");
-  }
-  if (gemm.epilogue != Epilogue::kNone && gemm.bias == nullptr) throw std::logic_error("Multiply: no bias");
-  if (gemm.epilogue == Epilogue::kNone && gemm.before_activation != nullptr) {
-    throw std::logic_error("Multiply: before_activation without an epilogue");
-  }
-}
-
 // An operand as cuBLAS takes it, and the memory that it was copied to.
 struct Staged {
   Operand operand;
@@ -90,7 +79,7 @@ Staged Stage(CudaDevice& device, const Matrix& matrix, std::int64_t rows, std::i
 }  // namespace
 
 void CudaDevice::Multiply(const Gemm& gemm) {
-  Check(gemm);
+  device::RequireValid(gemm);
   if (gemm.m == 0 || gemm.n == 0) return;
   const Range range("product");
   const std::int64_t leading_c = gemm.leading_c == 0 ? gemm.n : gemm.leading_c;

@@ -1,10 +1,10 @@
 // KokkosDevice::Multiply: tiles of rows, each a product by one thread followed by its epilogue while the tile is warm.
 #include <algorithm>
-#include <stdexcept>
 
 #include "reference/backends/kokkos/kokkos_device.h"
 #include "reference/backends/kokkos/parallel.h"
 #include "reference/backends/kokkos/vector_math.h"
+#include "reference/device/gemm_check.h"
 
 namespace lockstep::backends::kokkos {
 namespace {
@@ -65,17 +65,6 @@ void Finish(const Gemm& gemm, std::int64_t leading_c, std::int64_t begin, std::i
   }
 }
 
-void Check(const Gemm& gemm) {
-  if (gemm.a.element != gemm.b.element) throw std::logic_error("Multiply: a and b are of different element types");
-  if (gemm.accumulate && gemm.epilogue != Epilogue::kNone) {
-    throw std::logic_error("Multiply: an epilogue after accumulation");
-  }
-  if (gemm.epilogue != Epilogue::kNone && gemm.bias == nullptr) throw std::logic_error("Multiply: no bias");
-  if (gemm.epilogue == Epilogue::kNone && gemm.before_activation != nullptr) {
-    throw std::logic_error("Multiply: before_activation without an epilogue");
-  }
-}
-
 template <typename T>
 Operand<T> OperandOf(const Matrix& matrix, std::int64_t rows, std::int64_t columns) {
   const std::int64_t contiguous = matrix.transposed ? rows : columns;
@@ -85,7 +74,7 @@ Operand<T> OperandOf(const Matrix& matrix, std::int64_t rows, std::int64_t colum
 }  // namespace
 
 void KokkosDevice::Multiply(const Gemm& gemm) {
-  Check(gemm);
+  device::RequireValid(gemm);
   if (gemm.m == 0 || gemm.n == 0) return;
   const std::int64_t leading_c = gemm.leading_c == 0 ? gemm.n : gemm.leading_c;
   const auto in_tiles = [&](const auto& multiply) {

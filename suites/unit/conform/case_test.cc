@@ -7,6 +7,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "harness/conform/runs.h"
 #include "harness/protocol/bad_input.h"
 
 namespace lockstep::conform {
@@ -105,6 +106,29 @@ TEST_F(CaseFile, IsRefusedWhenItSavesAfterTheLastStep) {
   };
   EXPECT_EQ(ReadCaseFile(with("2")).at(0).resume->plan.data, 4);
   EXPECT_THROW(ReadCaseFile(with("3")), protocol::BadInput);
+}
+
+TEST_F(CaseFile, MakesItsDelaysInTheCandidateAlone) {
+  const std::string delay = "steps = 3\n[[delays]]\nrank = 1\noperation = \"B\"\nseconds = 0.2\nstep = 2\n";
+  std::string text = kCase;
+  text.replace(text.find("steps = 3\n"), 10, delay);
+  const Case value = ReadCaseFile(Write("cases", "dp.test.toml", text)).at(1);
+  const std::vector<protocol::Delay> expected{{.rank = 1, .operation = "B", .seconds = 0.2, .step = 2}};
+  EXPECT_EQ(value.delays, expected);
+  EXPECT_EQ(CaseFromJson(CaseToJson(value), "test").delays, expected);
+  for (const conform::Run& run : RunsOf(value))
+    EXPECT_EQ(run.request.delays.empty(), run.name != "candidate") << run.name;
+}
+
+TEST_F(CaseFile, IsRefusedWhenADelayNeverComes) {
+  const auto refusal = [&](const std::string& operation, const std::string& step) {
+    return Refusal("steps = 3\n", "steps = 3\n[[delays]]\nrank = 1\noperation = \"" + operation +
+                                      "\"\nseconds = 0.2\nstep = " + step + "\n");
+  };
+  EXPECT_THAT(refusal("B", "4"), HasSubstr("delays: one is of step 4; expected a step up to 3"));
+  EXPECT_THAT(refusal("W", "2"), HasSubstr("delays: one never comes: W of rank 1"));
+  EXPECT_THAT(refusal("send", "2"), HasSubstr("delays: one never comes: send of rank 1"));
+  EXPECT_THAT(refusal("sned", "2"), HasSubstr("(nearest: \"send\")"));
 }
 
 TEST_F(CaseFile, SurvivesJson) {

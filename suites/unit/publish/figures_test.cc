@@ -144,7 +144,7 @@ TEST(FillFigures, PutsIntoACaseWhatIsReadBackFromIt) {
   protocol::CaseResult result;
   result.id = "figures/dp=2,tp=2,pp=2";
   result.plan = "dp=2,tp=2,pp=2,micro_batches=2";
-  FillFigures(Evidence("lockstep_figures_case", true), &result);
+  FillFigures(Evidence("lockstep_figures_case", true), {}, &result);
   EXPECT_EQ(result.workload, "gpt fp32 sgd");
   const std::vector<RankFigures> ranks = RanksOf(result);
   ASSERT_EQ(ranks.size(), 8u);
@@ -152,6 +152,65 @@ TEST(FillFigures, PutsIntoACaseWhatIsReadBackFromIt) {
   EXPECT_EQ(ranks[4].memory.categories.at("parameters"), 104);
   EXPECT_EQ(SamplesOf(result, kTokensPerStep), (std::vector<double>{42, 42}));
   EXPECT_NEAR(MedianOf(result, kTokensPerSecond), 42 / (0.5 + 7.0 / 128), 1e-9);
+}
+
+// Eight ranks of a pipeline whose time was attributed.
+TimeFigures Attributed() {
+  TimeFigures times;
+  times.seconds.assign(8, {{"compute", 0.5}, {"bubble", 0.25}, {"straggler", 0.125}, {"host", 0.0625}});
+  times.bubble_ratio = 0.25;
+  times.bubble_expected_ratio = 0.2;
+  return times;
+}
+
+TEST(IdleTime, IsPublishedByReasonWhereItHasBeenAttributed) {
+  TrainSummary summary = Summarize(Evidence("lockstep_figures_reasons", true));
+  EXPECT_THAT(TrainMetricsText(summary), HasSubstr("reason=\"other_rank\""));
+  EXPECT_THAT(TrainText(summary, false), Not(HasSubstr("idle for")));
+  AddTimes(Attributed(), &summary);
+  EXPECT_EQ(SumOfReasons(summary.ranks[7]), 0.375);
+  const std::string metrics = TrainMetricsText(summary);
+  EXPECT_THAT(metrics, Not(HasSubstr("other_rank")));
+  EXPECT_THAT(metrics, HasSubstr("pp_stage=\"1\",reason=\"bubble\",strategy=\"dp_tp_pp\",workload=\"gpt\"} 1\n"));
+  EXPECT_THAT(metrics, HasSubstr("pp_stage=\"1\",reason=\"straggler\",strategy=\"dp_tp_pp\",workload=\"gpt\"} 0.5\n"));
+  EXPECT_THAT(metrics, HasSubstr("pp_stage=\"1\",reason=\"transfer\",strategy=\"dp_tp_pp\",workload=\"gpt\"} 0\n"));
+  EXPECT_THAT(metrics, Not(HasSubstr("reason=\"host\"")));
+  EXPECT_THAT(
+      metrics,
+      HasSubstr("lockstep_pipeline_bubble_ratio{backend=\"kokkos\",strategy=\"dp_tp_pp\",workload=\"gpt\"} 0.25"));
+  EXPECT_THAT(metrics, HasSubstr("lockstep_pipeline_bubble_expected_ratio{backend=\"kokkos\",strategy=\"dp_tp_pp\""));
+  EXPECT_THAT(TrainText(summary, false), HasSubstr("idle for  bubble 67%, straggler 33%\n"));
+}
+
+TEST(IdleTime, SurvivesARecord) {
+  protocol::CaseResult result;
+  result.id = "figures/dp=2,tp=2,pp=2";
+  result.plan = "dp=2,tp=2,pp=2,micro_batches=2";
+  result.status = protocol::Status::kPass;
+  FillFigures(Evidence("lockstep_figures_reasons_case", true), Attributed(), &result);
+  EXPECT_EQ(RanksOf(result).at(3).seconds, Attributed().seconds[3]);
+  EXPECT_EQ(MedianOf(result, kBubbleRatio), 0.25);
+  EXPECT_EQ(MedianOf(result, kBubbleExpectedRatio), 0.2);
+  protocol::Record record;
+  record.cases = {result};
+  EXPECT_THAT(MetricsText(record), HasSubstr("reason=\"straggler\""));
+  EXPECT_THAT(Table(record, false), HasSubstr("idle for  bubble 67%, straggler 33%\n"));
+}
+
+TEST(IdleTime, IsKeptOfARunThatWasDelayedOnPurposeAndItsStepTimesAreNot) {
+  const fs::path folder = fs::path(testing::TempDir()) / "lockstep_figures_delayed";
+  fs::remove_all(folder);
+  fs::create_directories(folder);
+  Request request = PipelineTimesDataTimesTensor();
+  request.delays = {{.rank = 0, .operation = "F", .seconds = 0.25}};
+  LeaveEvidence(folder, request, true, "host");
+  protocol::CaseResult result;
+  result.plan = "dp=2,tp=2,pp=2,micro_batches=2";
+  FillFigures(protocol::RunEvidence::Read(folder, request), Attributed(), &result);
+  EXPECT_TRUE(SamplesOf(result, kStepSeconds).empty());
+  EXPECT_TRUE(SamplesOf(result, kTokensPerSecond).empty());
+  EXPECT_EQ(MedianOf(result, kBubbleRatio), 0.25);
+  EXPECT_EQ(RanksOf(result).at(3).seconds.at("bubble"), 0.25);
 }
 
 TEST(VirtualDevices, HaveMemoryAndCountsPublishedButNoTime) {
@@ -181,7 +240,7 @@ TEST(VirtualDevices, LeaveNoTimeInARecord) {
   result.id = "figures/dp=2,tp=2,pp=2";
   result.plan = "dp=2,tp=2,pp=2,micro_batches=2";
   result.status = protocol::Status::kPass;
-  FillFigures(protocol::RunEvidence::Read(folder, request), &result);
+  FillFigures(protocol::RunEvidence::Read(folder, request), Attributed(), &result);
   EXPECT_EQ(SamplesOf(result, kTokensPerStep), (std::vector<double>{42, 42}));
   EXPECT_TRUE(SamplesOf(result, kStepSeconds).empty());
   EXPECT_TRUE(result.pipeline.empty());

@@ -187,8 +187,11 @@ TrainSummary SampleTrain() {
     figures.wall_seconds = 1.25;
     figures.idle_seconds = 0.25;
     figures.busy_seconds = 1.0;
+    figures.seconds = {{"compute", 1.0}, {"bubble", 0.125}, {"straggler", 0.125}};
     summary.ranks.push_back(figures);
   }
+  summary.bubble_ratio = 0.1;
+  summary.bubble_expected_ratio = 0.125;
   summary.tool = Tool();
   summary.system = System({});
   summary.system["devices"] = json::array({{{"kind", "host"}, {"name", "a processor"}}});
