@@ -20,7 +20,7 @@ using schedule::Generator;
 using schedule::PerStage;
 using schedule::Simulation;
 
-constexpr double kLongestTicks = 1e6;  // of an operation: fine enough, and sums stay far from the limit
+constexpr double kLongestTicks = 1e6;      // of an operation: fine enough, and sums stay far from the limit
 constexpr std::size_t kMostSchedules = 2;  // advised
 
 // Seconds of a stage's operations; one stage where all are alike.
