@@ -95,7 +95,9 @@ def listed(build, what):
 def main():
     build, gpus = pathlib.Path(sys.argv[1]), int(sys.argv[2])
     if not (build / "bin" / "lockstep").exists():
-        sys.exit(f"ci/gpu: {build}: lockstep is not built there; expected a folder that ci/build or ci/gpu has built")
+        print(f"ci/gpu: {build}: lockstep is not built there; expected a folder that ci/build or ci/gpu has built",
+              file=sys.stderr)
+        return 2
     done = subprocess.run(["ctest", "--test-dir", build, "--show-only=json-v1"], capture_output=True, text=True)
     if done.returncode != 0:
         sys.exit(f"ci/gpu: {build}: ctest can't list its tests: {done.stderr.strip()}")

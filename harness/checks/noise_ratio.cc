@@ -1,4 +1,5 @@
 // T: losses, gradients and parameters differ from the oracle by no more than kTau times the single run's own rounding.
+// Under AdamW losses and gradients alone: its parameters are optimizer_replay's.
 #include "harness/checks/support/noise.h"
 #include "harness/checks/support/tolerance.h"
 
@@ -16,9 +17,9 @@ protocol::CheckResult Run(const Input& input) {
 }  // namespace
 
 extern const Check check_noise_ratio;
-const Check check_noise_ratio = MakeCheck(
-    "noise_ratio", "T",
-    "Losses, gradients and parameters are as near to the oracle as one device's own rounding, tensor by tensor.",
-    {"single"}, Run);
+const Check check_noise_ratio = MakeCheck("noise_ratio", "T",
+                                          "Losses, gradients and (but for AdamW) parameters are as near to the oracle "
+                                          "as one device's own rounding.",
+                                          {"single"}, Run);
 
 }  // namespace lockstep::checks

@@ -61,6 +61,19 @@ int ExplainParseError(const CLI::App& app, const CLI::ParseError& error, const s
   return Complain(text + "; see `" + help + "`");
 }
 
+// An option that was given and is empty would pass for one that was not given. "" where there is none.
+std::string EmptyOption(const CLI::App& app) {
+  for (const CLI::Option* option : app.get_options()) {
+    for (const std::string& value : option->results()) {
+      if (value.empty()) return option->get_name();
+    }
+  }
+  for (const CLI::App* sub : app.get_subcommands()) {
+    if (const std::string name = EmptyOption(*sub); !name.empty()) return name;
+  }
+  return "";
+}
+
 }  // namespace
 
 int Main(const std::vector<std::string>& arguments) {
@@ -71,8 +84,8 @@ int Main(const std::vector<std::string>& arguments) {
       "Start with:  lockstep conform          (the core profile on the reference trainer)\n"
       "             lockstep train            (trains on text under a plan)\n"
       "             lockstep conform --help   (every subcommand has examples)\n"
-      "Exit codes: 0 all held, 1 a case failed, 2 usage or bad input, 4 could not be run, 5 nothing held,\n"
-      "            124 timed out, 130 and 143 interrupted.");
+      "Exit codes: 0 all held, 1 a case failed, 2 usage or bad input, 3 a fault was not caught as it declares,\n"
+      "            4 could not be run, 5 nothing held, 124 timed out, 130 and 143 interrupted.");
   std::vector<std::pair<CLI::App*, std::function<int()>>> actions;
   for (const Subcommand* each : AllSubcommands()) {
     CLI::App* sub = app.add_subcommand(each->name, each->sentence);
@@ -89,6 +102,7 @@ int Main(const std::vector<std::string>& arguments) {
   } catch (const CLI::ParseError& error) {
     return ExplainParseError(app, error, words);
   }
+  if (const std::string name = EmptyOption(app); !name.empty()) return Complain(name + ": is empty; expected a value");
   for (const auto& [sub, run] : actions) {
     if (sub->parsed()) return Guarded(run);
   }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "harness/cli/numbers.h"
 #include "harness/protocol/bad_input.h"
 #include "harness/protocol/fields.h"
 #include "harness/schedule/verify.h"
@@ -56,13 +57,13 @@ void AddShapeOptions(CLI::App* app, ScheduleSource* source) {
       ->required()
       ->type_name("NAME|FILE");
   app->add_option("-p,--ranks", source->ranks, "Ranks of a schedule given by name; 4 if absent")
-      ->check(CLI::Range(std::int64_t{1}, protocol::kMaxRanks))
+      ->check(WholeNumber(1, protocol::kMaxRanks))
       ->type_name("N");
   app->add_option("-v,--chunks", source->chunks, "Stages a rank; as few as the schedule lays out if absent")
-      ->check(CLI::Range(std::int64_t{1}, protocol::kMaxRanks))
+      ->check(WholeNumber(1, protocol::kMaxRanks))
       ->type_name("N");
   app->add_option("-m,--micro-batches", source->micro_batches, "Micro-batches; twice the ranks if absent")
-      ->check(CLI::Range(std::int64_t{1}, kMostMicroBatches))
+      ->check(WholeNumber(1, kMostMicroBatches))
       ->type_name("N");
   app->add_option("--channels", source->channels,
                   "How a SEND in the text waits: unbounded, bounded N or rendezvous; what the file says if absent")

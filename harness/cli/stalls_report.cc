@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <set>
 
 #include "harness/cli/columns.h"
@@ -24,21 +25,27 @@ constexpr double kWorthTelling = 0.005;  // of the counted time
 
 std::string Milliseconds(double seconds) { return fmt::format("{:.2f}", seconds * 1e3); }
 
-// Categories that anything was charged to; unattributed always.
-std::vector<Category> ShownCategories(const stalls::Attribution& attribution) {
+bool IsPipeline(const StallsReport& report) { return report.run.schedule.ranks.size() > 1; }
+
+// Categories that anything was charged to; unattributed always, and a pipeline's bubble.
+std::vector<Category> ShownCategories(const StallsReport& report) {
+  const stalls::Attribution& attribution = report.attribution;
+  const bool pipeline = IsPipeline(report);
   std::vector<Category> shown;
   for (const Category category : stalls::AllCategories()) {
     const auto has = [&](const RankStep& each) { return each.seconds[static_cast<std::size_t>(category)] > 0; };
     const bool any = std::any_of(attribution.steps.begin(), attribution.steps.end(), has);
-    if (any || category == Category::kUnattributed || category == Category::kBubble) shown.push_back(category);
+    const bool always = category == Category::kUnattributed || (category == Category::kBubble && pipeline);
+    if (any || always) shown.push_back(category);
   }
   return shown;
 }
 
-std::vector<std::string> Heads(const std::vector<Category>& shown, std::vector<std::string> first) {
+std::vector<std::string> Heads(const StallsReport& report, const std::vector<Category>& shown,
+                               std::vector<std::string> first) {
   for (const Category category : shown) {
     first.emplace_back(stalls::NameOf(category));
-    if (category == Category::kBubble) first.emplace_back("(allowed)");
+    if (category == Category::kBubble && IsPipeline(report)) first.emplace_back("(allowed)");
   }
   first.emplace_back("wall");
   return first;
@@ -49,14 +56,15 @@ void AddCells(const StallsReport& report, const std::vector<Category>& shown, co
   const auto pipeline = static_cast<std::size_t>(report.run.plan.At(figures.rank).pipeline);
   for (const Category category : shown) {
     row->push_back(Milliseconds(figures.seconds[static_cast<std::size_t>(category)] / divisor));
-    if (category == Category::kBubble) row->push_back("(" + Milliseconds(report.allowance.idle[pipeline]) + ")");
+    if (category == Category::kBubble && IsPipeline(report))
+      row->push_back("(" + Milliseconds(report.allowance.idle[pipeline]) + ")");
   }
   row->push_back(Milliseconds(figures.wall / divisor));
 }
 
 std::string MeanTable(const StallsReport& report, std::int64_t first) {
-  const std::vector<Category> shown = ShownCategories(report.attribution);
-  Rows rows{Heads(shown, {"rank"})};
+  const std::vector<Category> shown = ShownCategories(report);
+  Rows rows{Heads(report, shown, {"rank"})};
   for (const RankStep& sum : stalls::SumOverSteps(report.attribution, first)) {
     std::vector<std::string> row{std::to_string(sum.rank)};
     AddCells(report, shown, sum, std::max<double>(1, static_cast<double>(sum.step)), &row);
@@ -66,14 +74,17 @@ std::string MeanTable(const StallsReport& report, std::int64_t first) {
 }
 
 std::string StepTable(const StallsReport& report, bool every_step) {
-  const std::vector<Category> shown = ShownCategories(report.attribution);
+  const std::vector<Category> shown = ShownCategories(report);
   std::vector<RankStep> steps = report.attribution.steps;
   std::string note;
   const std::size_t ranks = report.run.ranks.size();
   if (!every_step && steps.size() > kMostRows) {
-    // The slowest are why somebody looks.
+    // The slowest are why somebody looks; that the first ones are slow is known.
+    const std::int64_t first = stalls::FirstCountedStep(report.run);
     std::map<std::int64_t, double> wall;
-    for (const RankStep& each : steps) wall[each.step] = std::max(wall[each.step], each.wall);
+    for (const RankStep& each : steps) {
+      if (each.step >= first) wall[each.step] = std::max(wall[each.step], each.wall);
+    }
     std::vector<std::pair<double, std::int64_t>> slowest;
     for (const auto& [step, seconds] : wall) slowest.emplace_back(-seconds, step);
     std::sort(slowest.begin(), slowest.end());
@@ -81,10 +92,11 @@ std::string StepTable(const StallsReport& report, bool every_step) {
     std::set<std::int64_t> chosen;
     for (std::size_t i = 0; i < std::min(count, slowest.size()); ++i) chosen.insert(slowest[i].second);
     std::erase_if(steps, [&](const RankStep& each) { return !chosen.contains(each.step); });
-    note = fmt::format("  the {} slowest of {} steps; --every-step has all\n", chosen.size(), wall.size());
+    note = fmt::format("  the {} slowest of steps {} to {}; --every-step has all\n", chosen.size(), first,
+                       report.run.last_step);
   }
   std::stable_sort(steps.begin(), steps.end(), [](const RankStep& a, const RankStep& b) { return a.step < b.step; });
-  Rows rows{Heads(shown, {"step", "rank"})};
+  Rows rows{Heads(report, shown, {"step", "rank"})};
   for (const RankStep& each : steps) {
     std::vector<std::string> row{std::to_string(each.step), std::to_string(each.rank)};
     AddCells(report, shown, each, 1, &row);
@@ -151,10 +163,10 @@ std::string CausesText(const StallsReport& report, std::int64_t first, double co
   const double steps = static_cast<double>(report.run.last_step - first + 1);
   const std::vector<CauseLine> lines = CauseLines(report, first, steps, kWorthTelling * counted);
   if (lines.empty()) return "what was to blame: nothing stands out\n";
-  Rows rows{{"what was to blame, ms", "longer by", "others waited", "steps lost"}};
+  Rows rows{{"what was to blame, ms", "longer by", "all others waited", "step longer by"}};
   for (const CauseLine& line : lines) {
     if (rows.size() > kMostCauses) break;
-    const std::string each = line.first.usual ? " each" : "";
+    const std::string each = line.first.usual ? " a step" : "";
     rows.push_back({CauseText(line), Milliseconds(line.excess) + each, Milliseconds(line.waited) + each,
                     Milliseconds(line.cost) + each});
   }
@@ -208,12 +220,16 @@ Totals TotalsOf(const StallsReport& report, std::int64_t first) {
 }
 
 std::string BubbleText(const StallsReport& report, const Totals& totals) {
-  if (report.run.schedule.ranks.size() < 2) return "";
+  if (!IsPipeline(report)) return "";
   const stalls::Allowance& allowance = report.allowance;
-  const std::string source = allowance.formula.empty() ? "by simulation" : allowance.formula;
-  return fmt::format("bubble: {:.1f}% of the time; {} allows {:.1f}% of a step of equal stages\n",
-                     100 * totals.bubble / totals.wall, report.run.schedule.name + ", " + source + ",",
-                     100 * allowance.ratio);
+  const double allowed = std::accumulate(allowance.idle.begin(), allowance.idle.end(), 0.0) /
+                         static_cast<double>(std::max<std::size_t>(1, allowance.idle.size()));
+  const double share = totals.bubble / totals.wall;
+  return fmt::format(
+      "bubble: {} ms of a step ({:.1f}%); allowed {} ms ({:.1f}% of a step of operations alone, all stages equal), "
+      "{}\n",
+      Milliseconds(share * totals.step), 100 * share, Milliseconds(allowed), 100 * allowance.ratio,
+      allowance.formula.empty() ? "by simulation" : "by " + report.run.schedule.name + "'s " + allowance.formula);
 }
 
 nlohmann::json OperationJson(const Operation& operation) {
@@ -239,18 +255,19 @@ std::string StallsText(const StallsReport& report, bool every_step) {
   const std::int64_t first = stalls::FirstCountedStep(run);
   const Totals totals = TotalsOf(report, first);
   std::string text =
-      fmt::format("{}, plan {}, schedule {}: {} ranks, steps {} to {}; {}\n", run.name, protocol::ToString(run.plan),
-                  run.schedule.name, run.ranks.size(), run.first_step, run.last_step, ClockText(run));
+      fmt::format("{}, plan {}{}: {} ranks, steps {} to {}; {}\n", run.name, protocol::ToString(run.plan),
+                  IsPipeline(report) ? ", schedule " + run.schedule.name : "", run.ranks.size(), run.first_step,
+                  run.last_step, ClockText(run));
   text += fmt::format("\nwhere a step's {} ms went, in ms; mean of steps {} to {}\n", Milliseconds(totals.step), first,
                       run.last_step);
   text += MeanTable(report, first);
   text += BubbleText(report, totals);
   text += fmt::format("unattributed: {:.2f}% of the time\n", 100 * totals.unattributed / totals.wall);
+  for (const std::string& doubt : run.doubts) text += "doubt: " + doubt + "\n";
   text += "\n" + CausesText(report, first, totals.wall / static_cast<double>(run.ranks.size()));
   const std::string advice = AdviceText(report, totals.step);
   if (!advice.empty()) text += "\nwhat would help, by simulation and replay\n" + advice;
   text += "\neach step\n" + StepTable(report, every_step);
-  for (const std::string& doubt : run.doubts) text += "doubt: " + doubt + "\n";
   return text;
 }
 

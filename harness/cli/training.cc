@@ -5,6 +5,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "harness/cli/terminal.h"
 #include "harness/conform/output_folder.h"
 #include "harness/inputs/make.h"
 #include "harness/protocol/bad_input.h"
@@ -63,6 +64,7 @@ class LossReader {
       const auto found = event.find(key);
       return found != event.end() && found->is_number() ? found->get<double>() : std::nan("");
     };
+    if (state_.step == 0) ReadHello();
     state_.step = static_cast<std::int64_t>(number("step"));
     state_.loss = number("loss");
     recent_.emplace_back(number("wall_seconds"), number("valid_tokens"));
@@ -76,6 +78,13 @@ class LossReader {
     state_.seconds_left =
         static_cast<double>(state_.steps - state_.step) * seconds / static_cast<double>(recent_.size());
     return true;
+  }
+
+  void ReadHello() {
+    const std::filesystem::path hello = file_.parent_path() / "hello.json";
+    std::ifstream stream(hello);
+    const nlohmann::json said = nlohmann::json::parse(stream, nullptr, false);
+    state_.virtual_devices = said.is_object() && said.value("device_kind", "") == "virtual";
   }
 
   std::filesystem::path file_;
@@ -106,6 +115,15 @@ std::vector<protocol::RankEvidence> ReadWhatIsThere(const std::filesystem::path&
 }
 
 }  // namespace
+
+std::string StateText(const TrainingState& state) {
+  char text[200];
+  std::snprintf(text, sizeof text, "step %lld of %lld  loss %.4f  %.0f tokens/s%s  %s left",
+                static_cast<long long>(state.step), static_cast<long long>(state.steps), state.loss,
+                state.tokens_per_second, state.virtual_devices ? " (virtual devices)" : "",
+                Duration(state.seconds_left).c_str());
+  return text;
+}
 
 Training RunTraining(const protocol::Manifest& manifest, const protocol::Request& request,
                      const std::filesystem::path& folder, const std::function<void(const TrainingState&)>& on_state) {
@@ -140,7 +158,7 @@ Training RunTraining(const protocol::Manifest& manifest, const protocol::Request
   training.summary.tool = publish::Tool();
   std::vector<protocol::Hello> hellos;
   for (const auto& rank : ranks) hellos.push_back(rank.hello);
-  training.summary.system = publish::System(hellos);
+  training.summary.system = publish::System(publish::Machine(), hellos);
   return training;
 }
 

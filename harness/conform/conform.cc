@@ -3,6 +3,7 @@
 #include <csignal>
 #include <nlohmann/json.hpp>
 
+#include "harness/conform/fault.h"
 #include "harness/conform/judge.h"
 #include "harness/conform/output_folder.h"
 #include "harness/conform/runs.h"
@@ -26,10 +27,11 @@ constexpr double kDescribeSeconds = 120;  // a first import of a large framework
 json ConfigOf(const Session& session) {
   json cases = json::array();
   for (const SessionCase& each : session.cases) cases.push_back(CaseToJson(each.spec));
-  const std::string hash = protocol::Sha256(cases.dump() + session.fault);
+  const std::string fault = session.fault ? session.fault->name : "";
+  const std::string hash = protocol::Sha256(cases.dump() + fault);
   return {{"profile", session.profile},
           {"profile_version", session.profile_version},
-          {"fault", session.fault},
+          {"fault", fault},
           {"cases", cases.size()},
           {"sha256", hash}};
 }
@@ -38,6 +40,26 @@ json WaiversOf(const Session& session) {
   json rows = json::array();
   for (const protocol::Waiver& each : session.waivers) rows.push_back(protocol::WaiverToJson(each));
   return rows;
+}
+
+// Of a run with a fault no figure is a trainer's, also where a case holds.
+void TakeFiguresAway(protocol::CaseResult* result) {
+  for (json* figures : {&result->performance, &result->memory, &result->pipeline}) *figures = json::array();
+}
+
+// Of the cases alone, whatever was switched on.
+int ExitCodeOfCases(const protocol::Record& record) {
+  bool held = false, failed = false, broken = false, late = false;
+  for (const protocol::CaseResult& each : record.cases) {
+    held = held || each.status == Status::kPass || each.status == Status::kXfail;  // what is waived did not hold
+    failed = failed || each.status == Status::kFail || each.status == Status::kXpass;
+    broken = broken || each.status == Status::kError;
+    late = late || each.status == Status::kTimeout;
+  }
+  if (failed) return 1;
+  if (broken) return 4;
+  if (late) return 124;
+  return held ? 0 : 5;
 }
 
 }  // namespace
@@ -51,6 +73,8 @@ Session MakeRuns(const Options& options) {
   Session session;
   session.run_id = publish::NewRunId();
   session.started = publish::IsoNow();
+  session.machine = publish::Machine();
+  session.environment = publish::Environment();
   session.profile = options.profile;
   session.profile_version = options.profile_version;
   session.fault = options.fault;
@@ -91,12 +115,14 @@ protocol::Record JudgeSession(const Session& session, const std::filesystem::pat
   for (const SessionCase& each : session.cases) {
     Judged judged = JudgeCase(each, session, folder, cache);
     if (judged.hellos.size() > hellos.size()) hellos = judged.hellos;
+    if (session.fault) TakeFiguresAway(&judged.result);
     if (on_case) on_case(judged.result);
     record.cases.push_back(std::move(judged.result));
   }
   record.tool = publish::Tool();
-  record.system = publish::System(hellos);
-  record.environment = publish::Environment();
+  record.system = publish::System(session.machine, hellos);
+  record.environment = session.environment;
+  if (session.fault) record.fault = JudgeFault(*session.fault, record.cases);
   record.counts = publish::CountByStatus(record.cases);
   record.exit_code = ExitCodeOf(record, session.signal);
   record.verdict = publish::VerdictLine(record);
@@ -105,17 +131,17 @@ protocol::Record JudgeSession(const Session& session, const std::filesystem::pat
 
 int ExitCodeOf(const protocol::Record& record, int signal) {
   if (signal != 0) return 128 + signal;
-  bool held = false, failed = false, broken = false, late = false;
-  for (const protocol::CaseResult& each : record.cases) {
-    held = held || each.status == Status::kPass || each.status == Status::kXfail;  // what is waived did not hold
-    failed = failed || each.status == Status::kFail || each.status == Status::kXpass;
-    broken = broken || each.status == Status::kError;
-    late = late || each.status == Status::kTimeout;
+  const int code = ExitCodeOfCases(record);
+  if (!record.fault) return code;
+  switch (record.fault->outcome) {
+    case protocol::FaultOutcome::kCaught:
+    case protocol::FaultOutcome::kCaughtElsewhere:
+      return 1;
+    case protocol::FaultOutcome::kNotJudged:
+      return code > 1 ? code : 3;  // what other cases say does not stand for the fault's own
+    default:
+      return 3;
   }
-  if (failed) return 1;
-  if (broken) return 4;
-  if (late) return 124;
-  return held ? 0 : 5;
 }
 
 }  // namespace lockstep::conform

@@ -7,6 +7,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,7 +22,7 @@ struct Options {
   std::vector<Case> cases;
   std::string profile;  // "" when the cases were named otherwise
   int profile_version = 0;
-  std::string fault;
+  std::optional<protocol::Fault> fault;
   std::vector<std::string> command;  // as typed
   ExecuteOptions execute;
 };
@@ -37,6 +38,8 @@ protocol::Record JudgeSession(const Session& session, const std::filesystem::pat
 // 0 all held, 1 a case failed, 4 a case could not be run, 5 nothing held and nothing failed, 124 a case timed out, 130
 // and 143 interrupted. Failed before could-not-run before timed out. A waived case is one that was left out: beside a
 // case that held it changes nothing, and where all are waived, unsupported or skipped nothing was shown.
+// With a fault switched on: 1 where it was caught, as declared; 3 where it was missed, or caught by something else;
+// never 0.
 int ExitCodeOf(const protocol::Record& record, int signal);
 
 }  // namespace lockstep::conform

@@ -60,7 +60,7 @@ std::vector<Batch> Batches(const Session& session, std::int64_t most) {
     if (!each.unsupported.empty()) continue;
     for (Run& run : RunsOf(each.spec)) {
       if (std::exchange(seen[run.folder], true)) continue;
-      const bool faulty = !session.fault.empty() && run.takes_fault;
+      const bool faulty = session.fault && run.takes_fault;
       groups[{run.wave, faulty, run.request.plan.WorldSize()}].push_back(std::move(run));
     }
   }
@@ -89,7 +89,7 @@ void LaunchAll(const protocol::Manifest& manifest, const ExecuteOptions& options
     launch::Job job;
     job.world_size = batch.runs[0].request.plan.WorldSize();
     job.limits = options.limits;
-    job.fault = batch.faulty ? session.fault : "";
+    job.fault = batch.faulty ? session.fault->name : "";
     for (const Run& run : batch.runs) {
       const fs::path folder = options.folder / run.folder;
       protocol::MakeFolder(folder);

@@ -1,25 +1,23 @@
-// Faults that a trainer has built in, as its manifest's `faults` command lists them.
+// Faults that a trainer has built in, as its manifest's `faults` command lists them, and whether a run found one for
+// the reason that it declares.
 #pragma once
 
-#include <cstdint>
 #include <string>
 #include <vector>
 
+#include "harness/protocol/fault.h"
 #include "harness/protocol/manifest.h"
+#include "harness/protocol/record.h"
 
 namespace lockstep::conform {
 
-struct FaultInfo {
-  std::string name, kind, mechanism, source;
-  std::string workload_case;  // case that must fail: "dp.even/dp=2"
-  std::string found_by;       // "check" or "watcher": the record's `stuck` must name it
-  std::string check;          // check that must fail first
-  std::int64_t step = 0;
-  std::string phase, tensor, diagnosis;  // what must be named; "" for any
-};
-
 // Throws BadInput: the trainer has none, or its list can't be read.
-std::vector<FaultInfo> ListFaults(const protocol::Manifest& manifest);
-FaultInfo FindFault(const protocol::Manifest& manifest, const std::string& name);  // BadInput names the nearest one
+std::vector<protocol::Fault> ListFaults(const protocol::Manifest& manifest);
+// BadInput names the nearest one.
+protocol::Fault FindFault(const protocol::Manifest& manifest, const std::string& name);
+
+// What came of it: the fault's own case must fail first by the check that is declared, at that step, phase and tensor,
+// in those words. A failure for another reason is told as that.
+protocol::FaultResult JudgeFault(const protocol::Fault& fault, const std::vector<protocol::CaseResult>& cases);
 
 }  // namespace lockstep::conform

@@ -212,7 +212,7 @@ void ApplyWaivers(const std::vector<protocol::Waiver>& waivers, CaseResult* resu
   }
   if (!all) return;
   result->status = Status::kWaived;
-  result->reason = "waived: " + reason + " (" + result->reason + ")";
+  result->reason = reason + " (" + result->reason + ")";  // the status says that it is waived
 }
 
 Judged JudgeCase(const SessionCase& value, const Session& session, const std::filesystem::path& folder,

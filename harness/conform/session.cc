@@ -10,7 +10,7 @@ namespace {
 using nlohmann::json;
 using protocol::Fields;
 
-constexpr int kSessionVersion = 1;
+constexpr int kSessionVersion = 2;
 constexpr const char* kFile = "conform.json";
 
 const std::vector<std::string> kEnds{"done", "error", "timeout", "interrupted"};
@@ -106,7 +106,9 @@ void WriteSession(const std::filesystem::path& folder, const Session& session) {
                                        {"ended", session.ended},
                                        {"profile", session.profile},
                                        {"profile_version", session.profile_version},
-                                       {"fault", session.fault},
+                                       {"fault", session.fault ? protocol::FaultToJson(*session.fault) : json(nullptr)},
+                                       {"machine", session.machine},
+                                       {"environment", session.environment},
                                        {"command", session.command},
                                        {"complete", session.complete},
                                        {"signal", session.signal},
@@ -131,7 +133,10 @@ Session ReadSession(const std::filesystem::path& folder) {
   session.ended = fields.String("ended");
   session.profile = fields.String("profile");
   session.profile_version = static_cast<int>(fields.Int("profile_version", 0, 1 << 20));
-  session.fault = fields.String("fault");
+  if (!fields.Raw("fault").is_null()) session.fault = protocol::FaultFromFields(fields.Object("fault"));
+  fields.Object("machine"), fields.Object("environment");  // refused where they are none
+  session.machine = fields.Raw("machine");
+  session.environment = fields.Raw("environment");
   session.command = fields.Strings("command", {});
   session.complete = fields.Bool("complete", false);
   session.signal = static_cast<int>(fields.Int("signal", 0, 255));

@@ -12,6 +12,7 @@
 
 #include "harness/conform/case.h"
 #include "harness/launch/launch.h"
+#include "harness/protocol/fault.h"
 #include "harness/protocol/manifest.h"
 
 namespace lockstep::conform {
@@ -29,13 +30,15 @@ struct SessionCase {
 };
 
 struct Session {
-  std::string run_id, started, ended, profile, fault;
+  std::string run_id, started, ended, profile;
+  std::optional<protocol::Fault> fault;  // switched on
   int profile_version = 0;
   std::vector<std::string> command;
   bool complete = false;  // every run was made
   int signal = 0;         // that cut it short
   std::string trainer;    // manifest's name
   nlohmann::json capabilities;
+  nlohmann::json machine, environment;  // of the runs, as publish::Machine and Environment told them then
   std::vector<protocol::Waiver> waivers;
   std::vector<SessionCase> cases;
 };

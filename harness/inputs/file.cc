@@ -37,9 +37,15 @@ std::int64_t Taken(const protocol::Workload& workload, std::int64_t held, const 
   return workload.data.samples > 0 ? workload.data.samples : held;
 }
 
+void RefuseLabels(const std::string& file, const std::string& labels) {
+  if (labels.empty()) return;
+  throw BadInput("labels", labels + " can't label " + file, "labels belong to IDX images, and this is text or tokens");
+}
+
 protocol::Inputs StreamData(const protocol::Workload& workload, const std::string& content) {
   const protocol::Model& model = workload.model;
   const std::string& file = workload.data.file;
+  RefuseLabels(file, workload.data.labels);
   Tensor stream = Stream(file, content);
   const Largest largest = LargestToken(stream);
   if (largest.token >= model.vocabulary) {
@@ -125,6 +131,7 @@ FileKind Inspect(const std::filesystem::path& file, const std::filesystem::path&
     return found;
   }
   const Tensor stream = Stream(file, content);
+  RefuseLabels(file.string(), labels.string());
   const bool text = stream.dtype == protocol::DType::kU8;
   found.kind = text ? "text" : "tokens";
   found.vocabulary = text ? 256 : LargestToken(stream).token + 1;

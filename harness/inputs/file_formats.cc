@@ -36,7 +36,6 @@ Tensor Bytes(protocol::DType type, protocol::Shape shape, const std::string& con
 
 std::string ReadWhole(const std::filesystem::path& file) {
   if (file.empty()) throw BadInput("data.file", "no file is named", "a text, a token file, or IDX images");
-  if (!std::filesystem::is_regular_file(file)) throw BadInput(file.string(), "no such file");
   std::string content = protocol::ReadTextFile(file, std::numeric_limits<std::int64_t>::max());
   if (content.empty()) throw BadInput(file.string(), "empty");
   return content;

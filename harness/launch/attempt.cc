@@ -174,7 +174,7 @@ void Attempt::LookForDeaths() {
 std::string Attempt::PassedDeadline() {
   if (seconds() > job_.limits.total_seconds) return "total";
   if (current_ == requests_.size()) return Since(progress_) > job_.limits.step_seconds ? "end" : "";
-  if (!requests_.front().AllHello()) return seconds() > job_.limits.start_seconds ? "start" : "";
+  if (!requests_.front().AllHello()) return seconds() > StartSeconds(job_.limits, job_.world_size) ? "start" : "";
   return Since(progress_) > job_.limits.step_seconds ? "step" : "";
 }
 

@@ -56,6 +56,11 @@ std::string OneLine(std::string text) {
 
 }  // namespace
 
+double StartSeconds(const Limits& limits, std::int64_t ranks) {
+  constexpr double kOfOneRank = 0.125;
+  return limits.start_seconds * (1 + kOfOneRank * static_cast<double>(ranks - 1));
+}
+
 std::filesystem::path CacheFolder() {
   const std::string said = Variable("LOCKSTEP_CACHE"), home = Variable("HOME");
   if (!said.empty()) return said;

@@ -199,7 +199,8 @@ std::string ExplainTimeout(const Attempt& attempt, const RequestWatch& request) 
   const stuck::Watcher& watcher = attempt.WatcherOf(request);
   if (watcher.stuck()) return watcher.stuck()->words + "; no progress for " + Tenths(watcher.stuck()->seconds);
   const std::string missing = MissingHellos(attempt, request);
-  if (attempt.deadline() == "start") return missing + " within " + Seconds(limits.start_seconds);
+  if (attempt.deadline() == "start")
+    return missing + " within " + Seconds(StartSeconds(limits, attempt.job().world_size));
   const std::string why = attempt.deadline() == "total" ? "not done within " + Seconds(limits.total_seconds)
                                                         : "no progress for " + Seconds(limits.step_seconds);
   if (watcher.slow_now()) return watcher.slow().back().words + "; " + why;

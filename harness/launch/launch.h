@@ -28,11 +28,15 @@ struct RunEnd {
 };
 
 struct Limits {
-  double start_seconds = 20;  // until every rank has said hello
+  double start_seconds = 20;  // until a trainer of one rank has said hello; see StartSeconds
   double step_seconds = 30;   // without a new byte of evidence from any rank
   double grace_seconds = 1;   // for a launcher to end by itself after a rank has died
   double total_seconds = 600;
 };
+
+// Until every one of `ranks` ranks has said hello: each further rank adds an eighth, for ranks share a machine's cores
+// and its disk when they start.
+double StartSeconds(const Limits& limits, std::int64_t ranks);
 
 struct Job {
   std::vector<std::filesystem::path> requests;  // folders, all of one world size

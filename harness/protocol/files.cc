@@ -53,6 +53,7 @@ std::string ReadTextFile(const std::filesystem::path& path, std::uint64_t max_by
   std::error_code error;
   const std::filesystem::file_status status = std::filesystem::status(path, error);
   if (!std::filesystem::exists(status)) throw BadInput(path.string(), "no such file");
+  if (std::filesystem::is_directory(status)) throw BadInput(path.string(), "is a folder", "expected a file");
   if (!std::filesystem::is_regular_file(status)) throw BadInput(path.string(), "not a regular file");
   std::ifstream file(path, std::ios::binary);
   if (!file) throw BadInput(path.string(), "can't be opened");

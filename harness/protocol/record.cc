@@ -152,22 +152,24 @@ std::optional<Status> StatusFromName(std::string_view name) {
 json RecordToJson(const Record& record) {
   json cases = json::array();
   for (const CaseResult& result : record.cases) cases.push_back(CaseToJson(result));
-  return {{"schema_version", kRecordVersion},
-          {"tool", record.tool},
-          {"run",
-           {{"id", record.run_id},
-            {"started", record.started},
-            {"ended", record.ended},
-            {"command", record.command},
-            {"profile", record.profile},
-            {"complete", record.complete}}},
-          {"system", record.system},
-          {"environment", record.environment},
-          {"trainer", record.trainer},
-          {"config", record.config},
-          {"cases", cases},
-          {"waivers", record.waivers},
-          {"summary", {{"counts", record.counts}, {"verdict", record.verdict}, {"exit_code", record.exit_code}}}};
+  json value{{"schema_version", kRecordVersion},
+             {"tool", record.tool},
+             {"run",
+              {{"id", record.run_id},
+               {"started", record.started},
+               {"ended", record.ended},
+               {"command", record.command},
+               {"profile", record.profile},
+               {"complete", record.complete}}},
+             {"system", record.system},
+             {"environment", record.environment},
+             {"trainer", record.trainer},
+             {"config", record.config},
+             {"cases", cases},
+             {"waivers", record.waivers},
+             {"summary", {{"counts", record.counts}, {"verdict", record.verdict}, {"exit_code", record.exit_code}}}};
+  if (record.fault) value["fault"] = FaultResultToJson(*record.fault);
+  return value;
 }
 
 Record RecordFromJson(const json& value, const std::string& where) {
@@ -188,6 +190,7 @@ Record RecordFromJson(const json& value, const std::string& where) {
   record.trainer = Raw(fields, "trainer", json::object());
   record.config = Raw(fields, "config", json::object());
   record.waivers = Raw(fields, "waivers", json::array());
+  if (fields.Has("fault")) record.fault = FaultResultFromFields(fields.Object("fault"));
   for (Fields& result : fields.Objects("cases")) record.cases.push_back(CaseFromFields(result));
   Fields summary = fields.Object("summary");
   if (summary.Has("counts")) {

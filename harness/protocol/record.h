@@ -8,11 +8,12 @@
 #include <string>
 #include <vector>
 
+#include "harness/protocol/fault.h"
 #include "harness/protocol/stuck.h"
 
 namespace lockstep::protocol {
 
-inline constexpr const char* kRecordVersion = "1.0";
+inline constexpr const char* kRecordVersion = "1.1";
 
 enum class Status { kPass, kFail, kError, kTimeout, kUnsupported, kSkip, kWaived, kXfail, kXpass };
 std::string_view NameOf(Status);
@@ -65,6 +66,7 @@ struct Record {
   std::vector<std::string> command;
   bool complete = false;
   nlohmann::json tool, system, environment, trainer, config, waivers;
+  std::optional<FaultResult> fault;  // that was switched on: then this tells of the suite, not of the trainer
   std::vector<CaseResult> cases;
   std::map<std::string, std::int64_t> counts;  // by status
   std::string verdict;                         // one line

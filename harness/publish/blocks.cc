@@ -188,7 +188,9 @@ std::string TrainText(const TrainSummary& summary, bool color) {
                                    summary.last_step, summary.complete ? "" : " (cut short)"),
                        summary.complete && falls) +
          "\n";
-  return out;
+  return out +
+         "not judged: nothing here was held against one device; `lockstep conform --workload FILE --plan PLAN` does "
+         "it\n";
 }
 
 }  // namespace lockstep::publish

@@ -82,6 +82,24 @@ void AddCase(const CaseResult& result, const std::string& suite, std::string* ou
   *out += "    </testcase>\n";
 }
 
+// Whether the suite found a fault that was switched on is a test of its own: the cases beside it are meant to fail.
+void AddFault(const Record& record, std::string* out) {
+  const protocol::FaultResult& result = *record.fault;
+  const bool caught = result.outcome == protocol::FaultOutcome::kCaught;
+  const std::string name = XmlAttribute(result.fault.name), words = XmlAttribute(record.verdict);
+  *out +=
+      fmt::format(
+          R"(  <testsuite name="fault" timestamp="{}" tests="1" failures="{}" errors="0" skipped="0" time="0.000">)",
+          XmlAttribute(record.started), caught ? 0 : 1) +
+      "\n";
+  *out += fmt::format("    <properties><property name=\"fault\" value=\"{}\"/></properties>\n", name);
+  *out += fmt::format(R"(    <testcase classname="lockstep.fault" name="{}" time="0.000")", name);
+  *out += caught ? "/>\n"
+                 : fmt::format(">\n      <failure type=\"{0}\" message=\"{1}\">{1}</failure>\n    </testcase>\n",
+                               protocol::NameOf(result.outcome), words);
+  *out += "  </testsuite>\n";
+}
+
 }  // namespace
 
 std::string JUnitText(const Record& record) {
@@ -92,7 +110,13 @@ std::string JUnitText(const Record& record) {
     if (std::find(suites.begin(), suites.end(), result.profile) == suites.end()) suites.push_back(result.profile);
   }
   std::string out = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
-  out += fmt::format("<testsuites name=\"lockstep\" {}>\n", CountAttributes(CountsOf(all)));
+  Counts counts = CountsOf(all);
+  if (record.fault) {
+    ++counts.tests;
+    counts.failures += record.fault->outcome == protocol::FaultOutcome::kCaught ? 0 : 1;
+  }
+  out += fmt::format("<testsuites name=\"lockstep\" {}>\n", CountAttributes(counts));
+  if (record.fault) AddFault(record, &out);
   for (const std::string& suite : suites) {
     std::vector<const CaseResult*> cases;
     std::copy_if(all.begin(), all.end(), std::back_inserter(cases),

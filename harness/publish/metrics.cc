@@ -184,7 +184,9 @@ std::string MetricsText(const Record& record) {
   MetricSet metrics;
   const std::string backend = FirstWord(TextAt(record.trainer, "name"));
   AddTool(record.tool, record.system, &metrics);
-  metrics.Set("run_info", {{"run_id", record.run_id}, {"profile", record.profile}, {"trainer", backend}}, 1);
+  Labels run = {{"run_id", record.run_id}, {"profile", record.profile}, {"trainer", backend}};
+  if (record.fault) run["fault"] = record.fault->fault.name;  // what fails here was broken on purpose
+  metrics.Set("run_info", run, 1);
   for (const char* reason : {"exit", "signal"}) metrics.Add("rank_failures_total", {{"reason", reason}}, 0);
   AddTests(record, &metrics);
   for (const CaseResult& result : record.cases) AddCase(result, backend, &metrics);

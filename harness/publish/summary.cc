@@ -57,8 +57,7 @@ void AddTable(const Record& record, Page* page) {
     const protocol::CheckResult* check = DecidingCheck(result);
     const bool run = check != nullptr && OutcomeOf(result.status) != Outcome::kNotRun;
     page->Add(fmt::format("| {} | {} | {} | {} | {} | {} | {} |", Marked(result.profile), Marked(CaseName(result)),
-                          Marked(result.plan), run ? Marked(check->check) : "-",
-                          run ? Marked(check->equality_class) : "-",
+                          Marked(result.plan), run ? Marked(check->check) : "-", Marked(ClassesOf(result)),
                           run ? MeasuredOfBound(*check) : Marked(result.reason), protocol::NameOf(result.status)));
   }
 }
@@ -75,6 +74,7 @@ void AddFigures(const Record& record, Page* page) {
 std::string SummaryText(const Record& record) {
   Page page;
   page.Add("## Lockstep: " + Marked(record.verdict.empty() ? VerdictLine(record) : record.verdict) + "\n");
+  if (record.fault) page.Add(Marked(FaultWords(record.fault->fault)) + "\n");
   AddFailures(record, &page);
   const bool folded = page.Add(fmt::format("<details><summary>{} cases</summary>\n", record.cases.size()));
   AddTable(record, &page);

@@ -87,13 +87,17 @@ std::string OsName() {
   return "";
 }
 
-json Devices(const std::vector<protocol::Hello>& hellos) {
+std::int64_t MemoryOf(const json& machine) {
+  return machine.value("cpu", json::object()).value("memory_bytes", std::int64_t{0});
+}
+
+json Devices(const json& machine, const std::vector<protocol::Hello>& hellos) {
   std::set<std::tuple<std::string, std::string, std::string>> seen;
   json devices = json::array();
   for (const protocol::Hello& hello : hellos) {
     if (!seen.insert({hello.host, hello.device_kind, hello.device_name}).second) continue;
     json device = {{"kind", hello.device_kind}, {"name", hello.device_name}};
-    if (hello.device_kind == "host") device["memory_bytes"] = MemoryBytes();
+    if (hello.device_kind == "host") device["memory_bytes"] = MemoryOf(machine);
     devices.push_back(device);
   }
   return devices;
@@ -125,7 +129,7 @@ json Tool() {
   return tool;
 }
 
-json System(const std::vector<protocol::Hello>& hellos) {
+json Machine() {
   json system = json::object();
   utsname names{};
   if (uname(&names) == 0) {
@@ -137,7 +141,12 @@ json System(const std::vector<protocol::Hello>& hellos) {
                    {"cores", sysconf(_SC_NPROCESSORS_ONLN)},
                    {"usable_cores", UsableCores()},
                    {"memory_bytes", MemoryBytes()}};
-  system["devices"] = Devices(hellos);
+  return system;
+}
+
+json System(const json& machine, const std::vector<protocol::Hello>& hellos) {
+  json system = machine;
+  system["devices"] = Devices(machine, hellos);
   std::set<std::string> hosts;
   for (const protocol::Hello& hello : hellos) hosts.insert(hello.host);
   system["topology"] = {{"hosts", hosts.size()}, {"ranks", hellos.size()}};

@@ -14,9 +14,12 @@ namespace lockstep::publish {
 
 nlohmann::json Tool();  // name, version, revision, dirty (of this build)
 
-// host, os, cpu {model, cores, memory_bytes}, devices, mpi, kokkos and other libraries: the machine's own figures, and
-// what the ranks said of theirs. `hellos` may be empty.
-nlohmann::json System(const std::vector<protocol::Hello>& hellos);
+// host, os, kernel, cpu {model, cores, memory_bytes} of the machine that this is called on: call it when a run is made.
+nlohmann::json Machine();
+
+// `machine`, and what the ranks said of theirs: devices, mpi, kokkos and other libraries. Looks at nothing else, so
+// that a run judged elsewhere, or later, keeps the machine that it was made on. `hellos` may be empty.
+nlohmann::json System(const nlohmann::json& machine, const std::vector<protocol::Hello>& hellos);
 
 bool OnVirtualDevices(const nlohmann::json& system);  // of a record; false where it says nothing of devices
 

@@ -20,7 +20,7 @@ using protocol::Status;
 constexpr std::size_t kWidth = kTableWidth;
 constexpr std::size_t kFailuresShown = 20;  // in full; the others are in the table, junit.xml and record.json
 
-// Natural widths of the columns, shrunk to the terminal: the plan first (its whole text stands with each failure).
+// Natural widths of the columns, shrunk to the terminal: a plan goes on in the next line.
 struct Widths {
   std::size_t name = 4, plan = 4, equality_class = 5, measured = 17, verdict = 7;
 };
@@ -31,9 +31,19 @@ std::string Middle(const CaseResult& result) {
   return fmt::format("{} ({})", MeasuredOfBound(check), OneLine(check.check));
 }
 
-std::string ClassOf(const CaseResult& result) {
-  const bool shown = OutcomeOf(result.status) != Outcome::kNotRun && DecidingCheck(result) != nullptr;
-  return shown ? OneLine(DecidingCheck(result)->equality_class) : "-";
+std::string ClassOf(const CaseResult& result) { return OneLine(ClassesOf(result)); }
+
+// A plan in lines that end at a comma: its schedule, which stands late in it, is never cut off.
+std::vector<std::string> PlanLines(const std::string& plan, std::size_t width) {
+  std::vector<std::string> lines{""};
+  for (std::size_t begin = 0; begin < plan.size();) {
+    const std::size_t end = std::min(plan.find(',', begin), plan.size() - 1) + 1;
+    const std::string part = plan.substr(begin, end - begin);
+    if (!lines.back().empty() && Columns(lines.back() + part) > width) lines.emplace_back();
+    lines.back() += part;
+    begin = end;
+  }
+  return lines;
 }
 
 void Shrink(std::size_t* column, std::size_t least, std::size_t* total) {
@@ -62,9 +72,13 @@ Widths WidthsOf(const Record& record) {
 
 void AddRow(const Widths& w, const CaseResult& result, bool repeat, const Paint& paint, std::string* out) {
   const std::string name = repeat ? "" : CutMiddle(CaseName(result), w.name);
-  *out += "  " + Pad(name, w.name) + "  " + Pad(CutEnd(OneLine(result.plan), w.plan), w.plan) + "  " +
+  const std::vector<std::string> plan = PlanLines(OneLine(result.plan), w.plan);
+  *out += "  " + Pad(name, w.name) + "  " + Pad(CutEnd(plan[0], w.plan), w.plan) + "  " +
           Pad(CutEnd(ClassOf(result), w.equality_class), w.equality_class) + "  " +
           Pad(CutEnd(Middle(result), w.measured), w.measured) + "  " + paint.Status(result.status) + "\n";
+  for (std::size_t i = 1; i < plan.size(); ++i) {
+    *out += std::string(4 + w.name, ' ') + CutEnd(plan[i], w.plan) + "\n";
+  }
 }
 
 void AddCases(const Record& record, const Paint& paint, std::string* out) {
@@ -154,9 +168,14 @@ std::string Table(const Record& record, bool color) {
   AddNotRun(record, paint, &out);
   const std::string figures = FiguresBlock(record, paint);
   if (!figures.empty()) out += "\n" + figures;
+  if (record.fault) {
+    out += "\n";
+    for (const std::string& piece : Wrap(FaultWords(record.fault->fault), kWidth)) out += piece + "\n";
+  }
   const std::string verdict = record.verdict.empty() ? VerdictLine(record) : OneLine(record.verdict);
   out += "\n";
-  const bool good = record.complete && record.exit_code == 0 && verdict.rfind("FAIL", 0) != 0;
+  const bool caught = record.fault && record.fault->outcome == protocol::FaultOutcome::kCaught;
+  const bool good = record.complete && (caught || (record.exit_code == 0 && verdict.rfind("FAIL", 0) != 0));
   for (const std::string& piece : Wrap(verdict, kWidth)) out += paint.Verdict(piece, good) + "\n";
   return out;
 }

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "harness/protocol/bad_input.h"
@@ -68,6 +69,22 @@ const CheckResult* LargestNoiseRatio(const Record& record) {
   return largest;
 }
 
+std::string FaultHeading(protocol::FaultOutcome outcome) {
+  switch (outcome) {
+    case protocol::FaultOutcome::kCaught:
+      return "FAULT CAUGHT";
+    case protocol::FaultOutcome::kCaughtOtherwise:
+      return "FAULT CAUGHT BY SOMETHING ELSE";
+    case protocol::FaultOutcome::kCaughtElsewhere:
+      return "FAULT CAUGHT, BUT NOT BY ITS OWN CASE";
+    case protocol::FaultOutcome::kMissed:
+      return "FAULT NOT CAUGHT";
+    case protocol::FaultOutcome::kNotJudged:
+      return "FAULT NOT JUDGED";
+  }
+  return "";
+}
+
 }  // namespace
 
 Outcome OutcomeOf(Status status) {
@@ -88,6 +105,18 @@ const CheckResult* DecidingCheck(const CaseResult& result) {
   if (result.checks.empty()) return nullptr;
   const bool named = result.deciding_check >= 0 && result.deciding_check < std::ssize(result.checks);
   return &result.checks[named ? static_cast<std::size_t>(result.deciding_check) : 0];
+}
+
+std::string ClassesOf(const CaseResult& result) {
+  const CheckResult* deciding = DecidingCheck(result);
+  if (deciding == nullptr || OutcomeOf(result.status) == Outcome::kNotRun) return "-";
+  if (OutcomeOf(result.status) == Outcome::kBroken) return deciding->equality_class;
+  std::string classes;
+  for (const char* name : {"B1", "B2"}) {  // B0, ranks that agree, and what is exact stand in nearly every case
+    const auto is_it = [&](const CheckResult& check) { return check.equality_class == name && &check != deciding; };
+    if (std::any_of(result.checks.begin(), result.checks.end(), is_it)) classes += std::string(name) + "+";
+  }
+  return classes + deciding->equality_class;
 }
 
 std::string CaseName(const CaseResult& result) {
@@ -135,6 +164,11 @@ std::vector<std::string> FailureWords(const CaseResult& result) {
   return lines;
 }
 
+std::string FaultWords(const protocol::Fault& fault) {
+  return OneLine("switched on: fault " + fault.name + " (" + fault.kind + "): " + fault.mechanism +
+                 " No figures are published of it.");
+}
+
 protocol::Plan PlanOf(const CaseResult& result) {
   try {
     if (!result.plan.empty() && result.plan != "single") return protocol::ParsePlan(result.plan);
@@ -151,6 +185,10 @@ std::map<std::string, std::int64_t> CountByStatus(const std::vector<CaseResult>&
 }
 
 std::string VerdictLine(const Record& record) {
+  if (record.fault) {
+    return FaultHeading(record.fault->outcome) + ": " + OneLine(record.fault->fault.name) + ", " +
+           OneLine(record.fault->words) + (record.complete ? "" : "; cut short, not complete");
+  }
   const std::size_t total = record.cases.size();
   std::size_t holds = 0, broken = 0;
   std::string first;

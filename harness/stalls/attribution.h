@@ -75,7 +75,7 @@ struct Cause {
   Operation operation;
   Category category = Category::kStraggler;  // of the waits that it causes
   bool usual = false;                        // in every step: longer than its like on other stages, or at all
-  std::int64_t micro_batch = -1;             // of the slowest, where it has one
+  std::int64_t micro_batch = -1;             // that took most of it, where one did
   double excess = 0;                         // seconds that it took longer, a step
   double step_cost = 0;                      // seconds by which it made its step end later
   double others_waited = 0;                  // seconds that all other ranks together waited because of it

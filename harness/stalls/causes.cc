@@ -6,6 +6,8 @@
 namespace lockstep::stalls {
 namespace {
 
+constexpr double kMostOfIt = 0.5;  // above, one micro-batch is told to be the one
+
 // Work that took longer than usual makes a straggler of its rank; what is always so is called what it is.
 Category ReasonFor(const Item& item, Scope scope) {
   if (item.on_the_way) return item.category;
@@ -63,6 +65,7 @@ std::vector<Cause> CauseTable::Causes(const Tracks& tracks, const PieceSeconds& 
     cause.operation = operations_[i];
     cause.category = reasons_[i];
     cause.usual = scope_ == Scope::kOfRun;
+    if (slowest[i] < kMostOfIt * cause.excess) cause.micro_batch = -1;
     cause.excess /= steps;
     cause.step_cost = std::max(0.0, comparison.cost[i]) / steps;
     cause.others_waited = others_waited[i] / steps;

@@ -27,7 +27,13 @@ std::vector<Stretch> Sweep(std::vector<Cover> covers, const protocol::Interval& 
     const auto top = std::max_element(open.begin(), open.end(), [](const Cover* a, const Cover* b) {
       return std::tuple(a->layer, a->time.began) < std::tuple(b->layer, b->time.began);
     });
-    stretches.push_back({{began, bounds[i + 1]}, top == open.end() ? -1 : (*top)->item});
+    const std::int32_t item = top == open.end() ? -1 : (*top)->item;
+    const bool goes_on = !stretches.empty() && stretches.back().item == item && stretches.back().time.ended == began;
+    if (goes_on && !std::binary_search(cuts.begin(), cuts.end(), began)) {
+      stretches.back().time.ended = bounds[i + 1];  // what began or ended here is covered itself
+    } else {
+      stretches.push_back({{began, bounds[i + 1]}, item});
+    }
   }
   return stretches;
 }

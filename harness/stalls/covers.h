@@ -22,7 +22,7 @@ struct Stretch {
   std::int32_t item = -1;  // -1: nothing covers it
 };
 
-// `window` in stretches without gap, cut wherever a cover begins or ends, and at `cuts` (ascending).
+// `window` in stretches without gap: one as long as the same item counts, but cut at `cuts` (ascending).
 std::vector<Stretch> Sweep(std::vector<Cover> covers, const protocol::Interval& window,
                            const std::vector<double>& cuts);
 

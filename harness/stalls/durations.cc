@@ -8,7 +8,9 @@
 namespace lockstep::stalls {
 namespace {
 
-constexpr std::size_t kFewSamples = 3;  // below, a median of pieces says nothing and its operation's has to do
+// Below, or in fewer than half of the steps, a median of pieces says nothing and its operation's has to do: an
+// operation that is cut otherwise than usual may be so just because it took so long.
+constexpr std::size_t kFewSamples = 3;
 
 // Samples of one kind by who took them, and their medians.
 template <typename Key>
@@ -119,7 +121,8 @@ class WorldMaker {
   double MedianOf(std::size_t rank, const Piece& piece, const Item& item, double usual) const {
     if (item.category == Category::kCompute) {
       const auto [median, samples] = pieces_.Of(Column(rank), {item.like, piece.ordinal, item.pieces});
-      if (samples >= kFewSamples) return median;
+      const auto steps = static_cast<std::size_t>(tracks_.last_step - tracks_.first_step + 1);
+      if (samples >= kFewSamples && 2 * samples >= steps) return median;
     }
     return piece.Seconds() * usual / item.own;
   }

@@ -52,13 +52,11 @@ class TrackMaker {
 
   void MakeStep(std::int64_t step, const Interval& window) {
     StepParts parts = parts_.Of(step, &track_.items);
-    std::vector<double> cuts;
-    for (StepParts::Moment& moment : parts.moments) {
-      moment.time = std::clamp(moment.time, window.began, window.ended);
-      cuts.push_back(moment.time);
-    }
+    for (StepParts::Moment& moment : parts.moments) moment.time = std::clamp(moment.time, window.began, window.ended);
     std::stable_sort(parts.moments.begin(), parts.moments.end(),
                      [](const auto& a, const auto& b) { return a.time < b.time; });
+    std::vector<double> cuts;
+    for (const StepParts::Moment& moment : parts.moments) cuts.push_back(moment.time);
     const std::vector<Stretch> stretches = Sweep(parts.covers, window, cuts);
     std::map<std::int32_t, std::size_t> last_stretch;
     for (std::size_t i = 0; i < stretches.size(); ++i) last_stretch[stretches[i].item] = i;

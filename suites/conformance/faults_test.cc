@@ -6,6 +6,7 @@
 #include <set>
 #include <stdexcept>
 
+#include "harness/protocol/files.h"
 #include "suites/conformance/lockstep_command.h"
 
 namespace lockstep::conformance {
@@ -69,6 +70,7 @@ TEST_P(Fault, IsCaughtWithItsFirstDivergenceAndCause) {
     EXPECT_EQ(check.first_divergence->tensor, fault.tensor) << check.diagnosis;
   }
   EXPECT_NE(check.diagnosis.find(fault.diagnosis), std::string::npos) << check.diagnosis;
+  EXPECT_NE(outcome.output.find("FAULT CAUGHT: " + fault.name + ", as declared"), std::string::npos) << outcome.output;
 }
 
 std::string NameOfParameter(const testing::TestParamInfo<Expected>& info) {
@@ -76,6 +78,37 @@ std::string NameOfParameter(const testing::TestParamInfo<Expected>& info) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Conformance, Fault, testing::ValuesIn(OnEveryTrainer()), NameOfParameter);
+
+// The reference trainer without a defect, beside a promise of one.
+Outcome RunPromise(const std::string& name, const std::string& fault, const std::filesystem::path& folder) {
+  const std::filesystem::path own = OutputFolder(name + "_trainer");
+  const std::string trainer = LOCKSTEP_SOURCE_DIR "/reference/adapters/kokkos/trainer.toml";
+  std::string manifest = protocol::ReadTextFile(trainer);
+  const std::size_t begin = manifest.find("faulty_launch"), end = manifest.find("requests_per_launch");
+  manifest.replace(
+      begin, end - begin,
+      "faulty_launch = [\"env\", \"FAULT={fault}\", \"mpirun\", \"--quiet\", \"--oversubscribe\", \"-np\", "
+      "\"{world_size}\", \"{bin}/lockstep-trainer-kokkos\", \"{requests}\"]\n"
+      "faults = [\"cat\", \"{manifest_dir}/faults.json\"]\n");
+  protocol::WriteFileWhole(own / "trainer.toml", manifest);
+  protocol::WriteFileWhole(own / "faults.json", fault);
+  return RunProgram("lockstep", {"conform", "--trainer", own / "trainer.toml", "--fault", "idle", "--out", folder});
+}
+
+TEST(FaultThatNothingCatches, IsNoPass) {
+  const auto folder = OutputFolder("fault_missed");
+  const Outcome outcome = RunPromise("fault_missed",
+                                     R"([{"name": "idle", "kind": "none", "mechanism": "Does nothing.",
+      "workload_case": "dp.even/dp=2", "check": "noise_ratio", "step": 1, "phase": "reduction"}])",
+                                     folder);
+  EXPECT_EQ(outcome.exit_code, 3) << outcome.output;
+  EXPECT_NE(outcome.output.find("FAULT NOT CAUGHT: idle, dp.even/dp=2 holds"), std::string::npos) << outcome.output;
+  EXPECT_EQ(outcome.output.find("tokens/s"), std::string::npos) << outcome.output;  // nobody's figures
+  EXPECT_TRUE(ReadRecord(folder).cases.at(0).performance.empty());
+  const Outcome again = RunProgram("lockstep", {"judge", folder});
+  EXPECT_EQ(again.exit_code, 3);
+  EXPECT_NE(again.output.find("FAULT NOT CAUGHT: idle"), std::string::npos) << again.output;
+}
 
 TEST(FaultCatalogue, SpreadsOverEveryKindAndEveryWordIsSaid) {
   std::set<std::string> kinds;

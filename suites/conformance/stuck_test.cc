@@ -227,9 +227,12 @@ TEST(StuckCatalogue, HoldsWhatTheWatcherMustNameOnTheCaseOfEachFault) {
   });
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const std::string fault = rows[i].at("name"), words = rows[i].at("diagnosis"), &output = outcomes[i].output;
-    EXPECT_NE(output.find("Caught."), std::string::npos) << output;
-    EXPECT_EQ(outcomes[i].exit_code == 0, GoesOn(fault)) << output;
-    const CaseResult result = ReadRecord(folders[i]).cases.at(0);
+    EXPECT_EQ(outcomes[i].exit_code, 1) << output;
+    const protocol::Record record = ReadRecord(folders[i]);
+    ASSERT_TRUE(record.fault.has_value());
+    EXPECT_EQ(record.fault->outcome, protocol::FaultOutcome::kCaught) << output;
+    const CaseResult& result = record.cases.at(0);
+    EXPECT_EQ(result.status == Status::kPass, GoesOn(fault)) << output;
     EXPECT_EQ(result.id, rows[i].at("workload_case"));
     ASSERT_FALSE(result.stuck.empty()) << fault << ": " << result.reason;
     EXPECT_THAT(result.stuck.back().words, testing::HasSubstr(words)) << fault;

@@ -5,6 +5,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "harness/cli/numbers.h"
 #include "harness/cli/places.h"
 #include "harness/cli/subcommand.h"
 #include "harness/cli/terminal.h"
@@ -51,10 +52,16 @@ void SelectCases(const Arguments& arguments, conform::Options* options) {
   const std::filesystem::path suites = SuitesFolder(arguments.suites);
   std::vector<std::string> wanted = arguments.cases;
   if (!arguments.fault.empty()) {
-    const conform::FaultInfo fault = conform::FindFault(options->manifest, arguments.fault);
-    if (wanted.empty() && arguments.profile.empty() && arguments.workload.empty()) wanted = {fault.workload_case};
+    options->fault = conform::FindFault(options->manifest, arguments.fault);
+    if (wanted.empty() && arguments.profile.empty() && arguments.workload.empty()) {
+      wanted = {options->fault->workload_case};
+    }
   }
   if (!arguments.workload.empty()) {
+    for (const auto& [option, given] :
+         {std::pair{"--case", !arguments.cases.empty()}, {"--profile", !arguments.profile.empty()}}) {
+      if (given) throw BadInput("--workload", std::string("and ") + option + " exclude each other");
+    }
     options->cases = CasesOfWorkload(arguments);
     return;
   }
@@ -97,30 +104,9 @@ std::string ProgressText(const conform::Progress& progress) {
          Duration(progress.seconds) + "; now " + progress.now;
 }
 
-// What was planted beside what was found, so that a person sees at once whether it was found for the right reason.
-void TellFault(const conform::FaultInfo& fault, const protocol::Record& record) {
-  const bool watched = fault.found_by == "watcher";
-  const auto names = [&](const protocol::Stuck& stuck) {
-    return stuck.words.find(fault.diagnosis) != std::string::npos;
-  };
-  const auto seen = [&](const protocol::CaseResult& each) {
-    return watched ? std::any_of(each.stuck.begin(), each.stuck.end(), names) : each.status != protocol::Status::kPass;
-  };
-  const bool caught = std::any_of(record.cases.begin(), record.cases.end(), seen);
-  if (watched) {
-    std::printf("fault %s (%s): %s Expected: held up by \"%s\". %s\n", fault.name.c_str(), fault.kind.c_str(),
-                fault.mechanism.c_str(), fault.diagnosis.c_str(), caught ? "Caught." : "NOT CAUGHT.");
-    return;
-  }
-  std::printf("fault %s (%s): %s Expected: %s at step %lld, %s%s%s. %s\n", fault.name.c_str(), fault.kind.c_str(),
-              fault.mechanism.c_str(), fault.check.c_str(), static_cast<long long>(fault.step), fault.phase.c_str(),
-              fault.tensor.empty() ? "" : ", ", fault.tensor.c_str(), caught ? "Caught." : "NOT CAUGHT.");
-}
-
 int Run(const Arguments& arguments, const std::vector<std::string>& command) {
   conform::Options options;
   options.manifest = FindTrainer(arguments.trainer);
-  options.fault = arguments.fault;
   options.command = command;
   SelectCases(arguments, &options);
   if (options.cases.empty()) {
@@ -141,7 +127,6 @@ int Run(const Arguments& arguments, const std::vector<std::string>& command) {
   });
   publish::WriteAll(arguments.folder, record);
   live.Clear();
-  if (!arguments.fault.empty()) TellFault(conform::FindFault(options.manifest, arguments.fault), record);
   std::printf("%s", publish::Table(record, WantsColor(stdout)).c_str());
   return record.exit_code;
 }
@@ -159,10 +144,12 @@ std::function<int()> Declare(CLI::App& app, const std::vector<std::string>& comm
   app.add_option("--workload", arguments->workload, "A workload of your own (TOML) in place of cases");
   app.add_option("--plan", arguments->plans,
                  "How to lay it out, with --workload: dp=2,pp=2,tp=2,micro_batches=4; dp=2 if absent");
-  app.add_option("--steps", arguments->steps, "Steps of every case, in place of its own")->check(CLI::PositiveNumber);
-  app.add_option("--seed", arguments->seed, "Seed of every case, in place of its own")->check(CLI::NonNegativeNumber);
+  app.add_option("--steps", arguments->steps, "Steps of every case, in place of its own")
+      ->check(WholeNumber(1, kMostSteps));
+  app.add_option("--seed", arguments->seed, "Seed of every case, in place of its own")
+      ->check(WholeNumber(0, INT64_MAX));
   app.add_option("--deadline", arguments->deadline, "Seconds without progress after which a run is ended; 30 if absent")
-      ->check(CLI::PositiveNumber);
+      ->check(NumberAbove(0, kMostSeconds));
   app.add_option("--suites", arguments->suites, "Folder of conformance cases and profiles, in place of Lockstep's own");
   return [arguments, command] { return Run(*arguments, command); };
 }
@@ -175,7 +162,8 @@ const Subcommand command_conform{
     "  lockstep conform                                     the core profile on the reference trainer\n"
     "  lockstep conform --profile hybrid                    another profile (lockstep list profiles)\n"
     "  lockstep conform --case dp.uneven_tokens/dp=2        one case (lockstep list cases)\n"
-    "  lockstep conform --fault dp.sum_not_mean             prove that a known fault is caught: exits with 1\n"
+    "  lockstep conform --fault dp.sum_not_mean             prove that a known fault is caught: exits with 1, with 3 "
+    "if not\n"
     "  lockstep conform --trainer my/trainer.toml           your own trainer (harness/protocol/PROTOCOL.md)\n"
     "  lockstep conform --workload w.toml --plan dp=2,pp=2,micro_batches=4",
     Declare};

@@ -18,7 +18,7 @@ namespace {
 using nlohmann::json;
 
 struct Arguments {
-  std::string kind, trainer = kDefaultTrainer, suites;
+  std::string kind, trainer, suites;
   bool as_json = false;
 };
 
@@ -57,18 +57,12 @@ json Checks(const Arguments&) {
   return rows;
 }
 
-std::string MustBeNamed(const conform::FaultInfo& fault) {
-  const std::string words = "\"" + fault.diagnosis + "\"";
-  if (fault.found_by == "watcher") return "what held the run up, " + words;
-  return fault.check + ", step " + std::to_string(fault.step) + ", " + fault.phase +
-         (fault.tensor.empty() ? "" : ", " + fault.tensor) + ", " + words;
-}
-
 json Faults(const Arguments& arguments) {
   json rows = json::array();
-  for (const conform::FaultInfo& each : conform::ListFaults(FindTrainer(arguments.trainer))) {
+  for (const protocol::Fault& each :
+       conform::ListFaults(FindTrainer(arguments.trainer.empty() ? kDefaultTrainer : arguments.trainer))) {
     rows.push_back({{"name", each.name},
-                    {"sentence", each.mechanism + " Must be named: " + MustBeNamed(each)},
+                    {"sentence", each.mechanism + " Must be named: " + protocol::ExpectationWords(each)},
                     {"kind", each.kind},
                     {"found_by", each.found_by},
                     {"mechanism", each.mechanism},
@@ -107,11 +101,22 @@ const std::vector<std::pair<std::string, json (*)(const Arguments&)>> kKinds{
     {"cases", Cases},   {"profiles", Profiles}, {"checks", Checks},
     {"faults", Faults}, {"trainers", Trainers}, {"schedules", Schedules}};
 
+void RefuseWhatItHasNoUseFor(const Arguments& arguments) {
+  const std::string& kind = arguments.kind;
+  if (!arguments.trainer.empty() && kind != "faults") {
+    throw protocol::BadInput("--trainer", "says whose faults to list", "leave it out for " + kind);
+  }
+  if (!arguments.suites.empty() && kind != "cases" && kind != "profiles") {
+    throw protocol::BadInput("--suites", "says where cases and profiles lie", "leave it out for " + kind);
+  }
+}
+
 int Run(const Arguments& arguments) {
   std::vector<std::string> names;
   for (const auto& [name, rows_of] : kKinds) {
     names.push_back(name);
     if (name != arguments.kind) continue;
+    RefuseWhatItHasNoUseFor(arguments);
     const json rows = rows_of(arguments);
     if (arguments.as_json) {
       std::printf("%s\n", rows.dump(2).c_str());
@@ -135,7 +140,7 @@ std::function<int()> Declare(CLI::App& app, const std::vector<std::string>&) {
   const auto arguments = std::make_shared<Arguments>();
   app.add_option("kind", arguments->kind, "cases, profiles, checks, faults, trainers or schedules")->required();
   app.add_flag("--json", arguments->as_json, "As JSON, with more on each");
-  app.add_option("--trainer", arguments->trainer, "Whose faults")->capture_default_str();
+  app.add_option("--trainer", arguments->trainer, "Whose faults; kokkos if absent");
   app.add_option("--suites", arguments->suites, "Folder of conformance cases and profiles, in place of Lockstep's own");
   return [arguments] { return Run(*arguments); };
 }

@@ -5,6 +5,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "harness/cli/numbers.h"
 #include "harness/cli/schedule_report.h"
 #include "harness/cli/schedule_source.h"
 #include "harness/cli/subcommand.h"
@@ -86,14 +87,12 @@ void DeclareShow(CLI::App* app, Arguments* arguments) {
   AddShapeOptions(app, &arguments->source);
   app->add_option("--svg", arguments->svg, "Write the drawing as SVG to this file, or to standard output if -")
       ->type_name("FILE");
-  app->add_option("--from", arguments->window.from, "First tick drawn")
-      ->check(CLI::NonNegativeNumber)
-      ->type_name("TICK");
+  app->add_option("--from", arguments->window.from, "First tick drawn")->check(NumberFrom(0, 1e15))->type_name("TICK");
   app->add_option("--to", arguments->window.to, "Last tick drawn; the end if absent")
-      ->check(CLI::PositiveNumber)
+      ->check(NumberAbove(0, 1e15))
       ->type_name("TICK");
   app->add_option("--columns", arguments->columns, "Width in characters; the terminal's if absent")
-      ->check(CLI::Range(std::int64_t{20}, std::int64_t{100'000}))
+      ->check(WholeNumber(20, 100'000))
       ->type_name("N");
   app->add_option("--color", arguments->color,
                   "auto, always or never; auto is on a terminal only, unless NO_COLOR is set")

@@ -1,17 +1,24 @@
 // lockstep stalls: where the time of each rank's steps went, of a run made now or of evidence.
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "harness/cli/delay_option.h"
+#include "harness/cli/numbers.h"
 #include "harness/cli/places.h"
 #include "harness/cli/stalls_report.h"
 #include "harness/cli/subcommand.h"
 #include "harness/cli/terminal.h"
 #include "harness/cli/training.h"
 #include "harness/protocol/bad_input.h"
+#include "harness/protocol/evidence_files.h"
+#include "harness/protocol/files.h"
 #include "harness/schedule/generate.h"
 #include "harness/stalls/trace/export.h"
 #include "harness/stalls/trace/kineto.h"
@@ -116,6 +123,38 @@ struct Subject {
   stalls::Limits limits;
 };
 
+std::vector<protocol::Hello> HellosIn(const std::filesystem::path& folder, const protocol::Plan& plan) {
+  std::vector<protocol::Hello> hellos;
+  for (std::int64_t rank = 0; rank < plan.WorldSize(); ++rank) {
+    const std::filesystem::path file = protocol::RankFolder(folder, rank) / "hello.json";
+    if (std::filesystem::exists(file)) {
+      hellos.push_back(protocol::HelloFromJson(protocol::ReadJson(file), file.string()));
+    }
+  }
+  return hellos;
+}
+
+// What the machine has to do with the figures. Ranks that wait for a processor seem to compute, or their messages to be
+// late; how many there are is known of this machine alone.
+std::vector<std::string> DoubtsOfMachine(const std::vector<protocol::Hello>& hellos) {
+  std::vector<std::string> doubts;
+  const auto virtual_device = [](const protocol::Hello& hello) { return hello.device_kind == "virtual"; };
+  if (std::any_of(hellos.begin(), hellos.end(), virtual_device)) {
+    doubts.emplace_back("virtual devices: times say who waited for whom, and nothing of a GPU's");
+  }
+  std::array<char, 256> here{};
+  const auto processors = static_cast<std::int64_t>(std::thread::hardware_concurrency());
+  if (std::ssize(hellos) <= processors || ::gethostname(here.data(), here.size() - 1) != 0) return doubts;
+  const auto shares = [&](const protocol::Hello& hello) {
+    return hello.host == here.data() && hello.device_kind != "gpu";
+  };
+  if (std::all_of(hellos.begin(), hellos.end(), shares)) {
+    doubts.push_back(std::to_string(hellos.size()) + " ranks share " + std::to_string(processors) +
+                     " processors: waiting for one counts as transfer, or as the operation that was held up");
+  }
+  return doubts;
+}
+
 Subject SubjectOfFolder(const std::filesystem::path& folder) {
   const protocol::Request request = protocol::ReadRequest(folder);
   Subject subject{stalls::ReadRun(folder), {}};
@@ -123,6 +162,7 @@ Subject SubjectOfFolder(const std::filesystem::path& folder) {
   const protocol::Model& model = request.workload.model;
   if (model.kind == protocol::ModelKind::kGpt) subject.limits.units = model.layers;
   if (model.kind == protocol::ModelKind::kMlp) subject.limits.units = std::ssize(model.sizes) - 1;
+  for (const std::string& doubt : DoubtsOfMachine(HellosIn(folder, request.plan))) subject.run.doubts.push_back(doubt);
   return subject;
 }
 
@@ -173,7 +213,7 @@ std::function<int()> Declare(CLI::App& app, const std::vector<std::string>&) {
       ->capture_default_str();
   app.add_option("--workload", arguments->workload, "Model, optimizer and batch (TOML); a small gpt if absent");
   app.add_option("--plan", arguments->plan, "Layout: dp=2,pp=2,micro_batches=4,schedule=1f1b")->capture_default_str();
-  app.add_option("--steps", arguments->steps, "Steps to run; 12 if absent")->check(CLI::PositiveNumber);
+  app.add_option("--steps", arguments->steps, "Steps to run; 12 if absent")->check(WholeNumber(1, kMostSteps));
   app.add_option("--delay", arguments->delays,
                  "Sleep on purpose: rank=1,op=F,ms=50 (op: F, B, I, W, send, data, optimizer, host); also step=3,\n"
                  "micro_batch=0. May be given again");
@@ -204,7 +244,8 @@ const Subcommand command_stalls{
     "  transfer        handing over, and waits once the peer was there\n"
     "  data, host      finding samples; between operations (launching)\n"
     "  optimizer       the end of the step, and meeting there\n"
-    "  unattributed    what the trainer's timeline doesn't tell",
+    "  unattributed    what the trainer's timeline doesn't tell\n"
+    "  link, meeting   to blame: a message on its way; a group that exchanges a few numbers, once all have come",
     Declare};
 
 }  // namespace lockstep::cli

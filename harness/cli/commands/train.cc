@@ -5,6 +5,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "harness/cli/numbers.h"
 #include "harness/cli/places.h"
 #include "harness/cli/subcommand.h"
 #include "harness/cli/terminal.h"
@@ -30,8 +31,7 @@ struct Arguments {
 // The request's folder below it is RunTraining's, and holds the mark.
 const conform::FolderUse kFolderUse{"lockstep train", "request/request.json", "workload", {"metrics.prom"}};
 constexpr std::int64_t kDefaultSteps = 200;
-constexpr std::int64_t kTrialSteps = 8;          // that tell how many steps fit into --minutes
-constexpr std::int64_t kMostSteps = 50'000'000;  // bounds the table of which step takes which samples
+constexpr std::int64_t kTrialSteps = 8;  // that tell how many steps fit into --minutes
 
 protocol::Workload WorkloadOf(const Arguments& arguments) {
   const std::filesystem::path data =
@@ -69,29 +69,26 @@ protocol::Request RequestOf(const protocol::Workload& workload, const protocol::
   return request;
 }
 
-std::string StateText(const TrainingState& state) {
-  char text[160];
-  std::snprintf(text, sizeof text, "step %lld of %lld  loss %.4f  %.0f tokens/s  %s left",
-                static_cast<long long>(state.step), static_cast<long long>(state.steps), state.loss,
-                state.tokens_per_second, Duration(state.seconds_left).c_str());
-  return text;
-}
-
 // How many steps fill the time asked for, from a short run of the same thing.
 std::int64_t StepsIn(double minutes, const protocol::Manifest& manifest, protocol::Request request,
                      const std::filesystem::path& folder) {
   request.workload.steps = kTrialSteps;
+  std::printf("%lld steps on trial, to see how many fill the time\n", static_cast<long long>(kTrialSteps));
+  std::fflush(stdout);
   const Training trial = RunTraining(manifest, request, folder, [](const TrainingState&) {});
   if (trial.end.kind != launch::EndKind::kDone) return 1;  // the run itself will tell what is wrong
   std::vector<double> seconds = trial.summary.step_seconds;
   std::sort(seconds.begin(), seconds.end());
   const double step = std::max(1e-6, seconds.empty() ? 1 : seconds[seconds.size() / 2]);
-  return std::clamp(static_cast<std::int64_t>(minutes * 60 / step), std::int64_t{1},
+  const double left = minutes * 60 - trial.end.seconds;  // the trial is part of the time asked for
+  return std::clamp(static_cast<std::int64_t>(left / step), std::int64_t{1},
                     kMostSteps / request.workload.global_batch);
 }
 
 int Run(const Arguments& arguments) {
   if (arguments.minutes > 0 && arguments.steps > 0) throw BadInput("--minutes", "and --steps exclude each other");
+  if (!arguments.labels.empty() && arguments.data.empty())
+    throw BadInput("--labels", "is of IDX images", "add --data FILE");
   const protocol::Manifest manifest = FindTrainer(arguments.trainer);
   const protocol::Workload workload = WorkloadOf(arguments);
   const protocol::Plan plan = protocol::ParsePlan(arguments.plan);
@@ -108,16 +105,17 @@ int Run(const Arguments& arguments) {
               static_cast<long long>(workload.global_batch), manifest.name.c_str());
   std::fflush(stdout);
   LiveLine live(stdout);
-  TrainingState last;
-  const Training training = RunTraining(manifest, request, folder / "request", [&](const TrainingState& state) {
-    last = state;
-    live.Show(StateText(state));
-  });
+  const Training training = RunTraining(manifest, request, folder / "request",
+                                        [&](const TrainingState& state) { live.Show(StateText(state)); });
   live.Clear();
   std::printf("%s", publish::TrainText(training.summary, WantsColor(stdout)).c_str());
   publish::WriteTrainMetrics(folder, training.summary);
   for (const protocol::Stuck& stuck : training.end.stuck) {
     if (stuck.kind == protocol::StuckKind::kPeerSlow) std::fprintf(stderr, "lockstep: %s\n", stuck.words.c_str());
+  }
+  if (!training.summary.complete) {
+    std::printf("CUT SHORT after %lld of %lld steps\n", static_cast<long long>(training.summary.last_step),
+                static_cast<long long>(request.workload.steps));
   }
   if (training.end.kind != launch::EndKind::kDone) {
     std::fprintf(stderr, "lockstep: %s\n", training.end.reason.c_str());
@@ -132,12 +130,13 @@ std::function<int()> Declare(CLI::App& app, const std::vector<std::string>&) {
   app.add_option("--labels", arguments->labels, "IDX labels of IDX images");
   app.add_option("--plan", arguments->plan, "Layout: dp=2,pp=2,tp=2,micro_batches=4,schedule=1f1b; or single")
       ->capture_default_str();
-  app.add_option("--steps", arguments->steps, "Steps to train; 200 if absent")->check(CLI::PositiveNumber);
-  app.add_option("--minutes", arguments->minutes, "Time to train, in place of --steps")->check(CLI::PositiveNumber);
+  app.add_option("--steps", arguments->steps, "Steps to train; 200 if absent")->check(WholeNumber(1, kMostSteps));
+  app.add_option("--minutes", arguments->minutes, "Time to train, in place of --steps")
+      ->check(NumberAbove(0, kMostSeconds / 60));
   app.add_option("--workload", arguments->workload,
                  "Model, optimizer and batch (TOML); a small gpt or mlp to fit the data if absent");
-  app.add_option("--batch", arguments->batch, "Samples a step, over all replicas")->check(CLI::PositiveNumber);
-  app.add_option("--seed", arguments->seed, "Seed of parameters and order")->check(CLI::NonNegativeNumber);
+  app.add_option("--batch", arguments->batch, "Samples a step, over all replicas")->check(WholeNumber(1, kMostBatch));
+  app.add_option("--seed", arguments->seed, "Seed of parameters and order")->check(WholeNumber(0, INT64_MAX));
   app.add_option("--trainer", arguments->trainer, "A name of `lockstep list trainers`, or a trainer.toml")
       ->capture_default_str();
   app.add_option("--out", arguments->folder, "Folder for metrics.prom and the evidence")->capture_default_str();

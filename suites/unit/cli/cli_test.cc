@@ -37,13 +37,59 @@ TEST_F(CommandLine, RefusesMisspeltWordsWithTheNearestRightOne) {
   }
 }
 
-TEST_F(CommandLine, RefusesValuesThatMakeNoSense) {
-  EXPECT_EQ(Lockstep({"conform", "--steps", "0"}).code, 2);
-  EXPECT_EQ(Lockstep({"conform", "--steps", "three"}).code, 2);
-  EXPECT_EQ(Lockstep({"conform", "--plan", "dp=2"}).code, 2);
-  EXPECT_EQ(Lockstep({"train", "--steps", "5", "--minutes", "1"}).code, 2);
+TEST_F(CommandLine, RefusesValuesThatMakeNoSenseInOnePlainLine) {
+  struct Row {
+    std::vector<std::string> arguments;
+    std::string words;
+  };
+  const std::string huge = "99999999999999999999";
+  for (const Row& row : std::vector<Row>{
+           {{"conform", "--steps", "0"}, "--steps: is '0'; expected a whole number from 1 to 50000000"},
+           {{"conform", "--steps", "three"}, "--steps: is 'three'; expected a whole number"},
+           {{"conform", "--steps", huge}, "--steps: is '" + huge + "'; expected"},
+           {{"train", "--steps", "1.5"}, "--steps: is '1.5'"},
+           {{"conform", "--seed", "-1"}, "--seed: is '-1'; expected a whole number from 0"},
+           {{"conform", "--deadline", "inf"}, "--deadline: is 'inf'; expected a number above 0"},
+           {{"conform", "--deadline", "nan"}, "--deadline: is 'nan'"},
+           {{"conform", "--deadline", "1e300"}, "--deadline: is '1e300'"},
+           {{"train", "--minutes", "nan"}, "--minutes: is 'nan'"},
+           {{"train", "--batch", "-3"}, "--batch: is '-3'"},
+           {{"schedule", "show", "zb_h1", "-p", "0"}, "--ranks: is '0'; expected a whole number from 1 to 4096"}}) {
+    const Outcome outcome = Lockstep(row.arguments);
+    EXPECT_EQ(outcome.code, 2) << row.words;
+    EXPECT_THAT(outcome.err, AllOf(HasSubstr("lockstep: "), HasSubstr(row.words)));
+    EXPECT_LT(outcome.err.size(), 160u) << outcome.err;
+  }
   EXPECT_EQ(Lockstep({"judge", folder_}).code, 2);
   EXPECT_EQ(Lockstep({"completion", "csh"}).code, 2);
+}
+
+TEST_F(CommandLine, RefusesOptionsThatItWouldHaveToIgnore) {
+  struct Row {
+    std::vector<std::string> arguments;
+    std::string words;
+  };
+  const std::string workload = SmallWorkload(), text = Write("book.txt", std::string(1000, 'x'));
+  for (const Row& row : std::vector<Row>{
+           {{"conform", "--plan", "dp=2"}, "--workload"},
+           {{"conform", "--workload", workload, "--case", "dp.even"}, "--workload: and --case exclude each other"},
+           {{"conform", "--workload", workload, "--profile", "core"}, "--workload: and --profile exclude each other"},
+           {{"train", "--steps", "5", "--minutes", "1"}, "--minutes"},
+           {{"train", "--labels", text}, "--labels"},
+           {{"train", "--data", text, "--labels", text}, "labels belong to IDX images"},
+           {{"train", "--plan", ""}, "--plan: is empty"},
+           {{"conform", "--profile", ""}, "--profile: is empty"},
+           {{"list", "cases", "--trainer", "kokkos"}, "--trainer: says whose faults"},
+           {{"list", "faults", "--suites", "x"}, "--suites: says where cases"}}) {
+    const Outcome outcome = Lockstep(row.arguments);
+    EXPECT_EQ(outcome.code, 2) << row.words;
+    EXPECT_THAT(outcome.err, AllOf(HasSubstr("lockstep: "), HasSubstr(row.words)));
+    EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << outcome.err;
+  }
+}
+
+TEST_F(CommandLine, SaysThatAFolderIsNoData) {
+  EXPECT_THAT(Lockstep({"train", "--data", "/"}).err, HasSubstr("lockstep: /: is a folder; expected a file"));
 }
 
 TEST_F(CommandLine, TeachesEverySubcommand) {

@@ -90,7 +90,7 @@ TEST_F(ScheduleCommand, ExitsWithTwoOnWhatItCanNotRead) {
   for (const Row& row : std::vector<Row>{
            {{"verify", wrong}, "wrong.csv: line 2, cell 2: \"oops\" is not an action"},
            {{"verify", folder_ / "none.csv"}, "is no schedule's name and no file"},
-           {{"verify", folder_}, "not a regular file"},
+           {{"verify", folder_}, "is a folder"},
            {{"show", "1f2b"}, "did you mean '1f1b'?"},
            {{"shwo", "1f1b"}, "shwo: no such subcommand; did you mean 'show'?"},
            {{"show", "1f1b", "--svgg", "x"}, "--svgg: no such option; did you mean '--svg'?"},

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "harness/cli/training.h"
 #include "suites/unit/cli/command_line.h"
 
 namespace lockstep::cli {
@@ -43,6 +44,21 @@ TEST_F(Train, UsesItsOwnFolderAgainAndKeepsWhatLiesBesideItsFiles) {
   EXPECT_EQ(Run({"--out", folder_ / "out"}).code, 4);
   EXPECT_EQ(protocol::ReadTextFile(notes), "kept");
   EXPECT_FALSE(std::filesystem::exists(folder_ / "out/request/evidence"));
+}
+
+TEST_F(Train, SaysThatItWasCutShort) {
+  EXPECT_THAT(Run({"--out", folder_ / "out"}).out, HasSubstr("CUT SHORT after 0 of 3 steps"));
+}
+
+TEST_F(Train, SaysThatStepsOnTrialAreMadeToFillTheTime) {
+  EXPECT_THAT(Run({"--minutes", "1", "--out", folder_ / "out"}).out, HasSubstr("8 steps on trial"));
+}
+
+TEST(StateText, NamesVirtualDevicesBesideTheirRate) {
+  TrainingState state{.step = 3, .steps = 10, .loss = 1.5, .tokens_per_second = 42, .seconds_left = 7};
+  EXPECT_EQ(StateText(state), "step 3 of 10  loss 1.5000  42 tokens/s  7 s left");
+  state.virtual_devices = true;
+  EXPECT_THAT(StateText(state), HasSubstr("42 tokens/s (virtual devices)"));
 }
 
 }  // namespace

@@ -180,7 +180,7 @@ TEST_F(Files, InspectTellsText) {
 TEST_F(Files, RefusesWhatIsNotThere) {
   Refuses([&] { Make(Gpt("")); }, "data.file");
   Refuses([&] { Make(Gpt((folder / "none").string())); }, "none: no such file");
-  Refuses([&] { Make(Gpt(folder.string())); }, "no such file");
+  Refuses([&] { Make(Gpt(folder.string())); }, "is a folder");
   Refuses([&] { Make(Gpt(Write("empty", ""))); }, "empty: empty");
   Refuses([&] { Make(Mlp(Images(), "")); }, "data.labels");
 }

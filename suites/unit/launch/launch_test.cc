@@ -130,10 +130,16 @@ TEST_F(Launcher, QuotesARankThatGivesUp) {
 
 TEST_F(Launcher, NamesARankThatNeverSaysHello) {
   Job job = Hasty();
-  job.limits.start_seconds = 1.5;
+  job.limits.start_seconds = 1.6;
   const std::vector<RunEnd> ends = Run({"silent_1"}, job);
   EXPECT_EQ(ends.at(0).kind, EndKind::kTimeout);
-  EXPECT_THAT(ends.at(0).reason, AllOf(HasSubstr("rank 1"), HasSubstr("1 of 2 ranks never said hello within 1.5 s")));
+  EXPECT_THAT(ends.at(0).reason, AllOf(HasSubstr("rank 1"), HasSubstr("1 of 2 ranks never said hello within 1.8 s")));
+}
+
+TEST(StartSeconds, GrowWithTheNumberOfRanks) {
+  const Limits limits{.start_seconds = 20};
+  EXPECT_EQ(StartSeconds(limits, 1), 20);
+  EXPECT_EQ(StartSeconds(limits, 17), 60);
 }
 
 TEST_F(Launcher, EndsAHangAndSaysWhoIsFurthestBehind) {

@@ -81,7 +81,7 @@ TEST(System, NamesDevicesOnceAndLiftsLibraries) {
   hello.device_kind = "host";
   hello.device_name = "a processor";
   hello.libraries = {{"Kokkos", "3.4.1"}, {"MPI", "4.1.4"}, {"oneDNN", "2.6.3"}};
-  const json system = System({hello, hello});
+  const json system = System(Machine(), {hello, hello});
   EXPECT_EQ(system["devices"].size(), 1u);
   EXPECT_EQ(system["kokkos"], "3.4.1");
   EXPECT_EQ(system["mpi"], "4.1.4");

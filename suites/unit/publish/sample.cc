@@ -75,7 +75,7 @@ Record Frame() {
   record.command = {"lockstep", "conform", "--trainer", "kokkos"};
   record.complete = true;
   record.tool = Tool();
-  record.system = System({});
+  record.system = System(Machine(), {});
   record.system["devices"] = json::array({{{"kind", "host"}, {"name", "a processor"}, {"memory_bytes", 1 << 30}}});
   record.environment = Environment();
   record.trainer = {{"name", "kokkos"}, {"version", "0.1.0"}, {"describe", json::object()}};
@@ -193,7 +193,7 @@ TrainSummary SampleTrain() {
   summary.bubble_ratio = 0.1;
   summary.bubble_expected_ratio = 0.125;
   summary.tool = Tool();
-  summary.system = System({});
+  summary.system = System(Machine(), {});
   summary.system["devices"] = json::array({{{"kind", "host"}, {"name", "a processor"}}});
   return summary;
 }

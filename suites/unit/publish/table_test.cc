@@ -34,6 +34,28 @@ TEST(Table, ShowsEachCaseWithItsMeasuredValueOfItsBound) {
   EXPECT_THAT(table, ContainsRegex("pp.1f1b +pp=2 +B0 +0 of 12,345 differ .replicas_bitwise. +pass"));
 }
 
+TEST(Table, ShowsEveryClassThatACaseHoldsBesideTheDecidingOne) {
+  Record record = PassingRecord();
+  CheckResult bitwise;
+  bitwise.check = "bitwise_construction";
+  bitwise.equality_class = "B1";
+  record.cases[0].checks.push_back(bitwise);
+  EXPECT_THAT(Table(record, false), ContainsRegex("dp.even +dp=2 +B1.T +0.93 of 3.00 .noise_ratio. +pass"));
+  EXPECT_THAT(SummaryText(record), HasSubstr("B1+T"));
+  record.cases[0].status = Status::kFail;
+  EXPECT_THAT(Table(record, false), ContainsRegex("dp.even +dp=2 +T "));  // what a broken case holds is not told
+}
+
+TEST(Table, CutsNoPlan) {
+  Record record = PassingRecord();
+  record.cases[0].plan = "pp=2,chunks=2,micro_batches=4,schedule=interleaved_1f1b,partition=1+2+1+2";
+  record.cases[0].id = "pp.a_case_with_a_long_name_of_its_own/" + record.cases[0].plan;
+  const std::string table = Table(record, false);
+  EXPECT_THAT(table, HasSubstr("schedule=interleaved_1f1b,"));
+  EXPECT_THAT(table, HasSubstr("partition=1+2+1+2"));
+  for (const std::string& line : Lines(table)) EXPECT_LE(Columns(line), static_cast<std::size_t>(kTableWidth)) << line;
+}
+
 TEST(Table, TellsOfEachFailureWhereItBeganAndWhy) {
   const std::string table = Table(SampleRecord(), false);
   EXPECT_THAT(table, HasSubstr("fail  dp.uneven_tokens/dp=2\n"));
@@ -106,6 +128,10 @@ TEST(VerdictLine, NeverPassesWhatDidNotRun) {
   EXPECT_THAT(VerdictLine(record), testing::StartsWith("INCOMPLETE: 4 of 4 cases hold; cut short"));
   EXPECT_THAT(VerdictLine(SampleRecord()),
               HasSubstr("FAIL: 5 of 15 cases do not hold (2 fail, 1 error, 1 timeout, 1 xpass), 2 unsupported"));
+}
+
+TEST(TrainText, SaysThatItsFiguresHaveNoVerdict) {
+  EXPECT_THAT(TrainText(SampleTrain(), false), HasSubstr("\nnot judged: "));
 }
 
 TEST(TrainText, ShowsMemoryIdleTimeThroughputAndLoss) {

@@ -26,6 +26,10 @@ class Templates(unittest.TestCase):
             for script in scripts:
                 self.assertTrue((SOURCE / script).is_file(), f"{name}: {script}")
 
+    def test_build_the_command_line_alone(self):
+        for name, text in TEMPLATES.items():
+            self.assertEqual(re.findall(r"ci/build\"? *(.*)", text), ["release lockstep"], name)
+
     def test_keep_files_that_are_written(self):
         for name, text in TEMPLATES.items():
             files = set(re.findall(r"lockstep-out/([\w.]+)", text))

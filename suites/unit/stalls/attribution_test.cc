@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <random>
+#include <set>
 
 #include "harness/schedule/generate.h"
 #include "harness/schedule/simulate.h"
@@ -239,6 +240,40 @@ TEST(Attribution, TellsWhatNobodyTold) {
                 1, kExact);
   }
   ExpectSumsToWall(attribution);
+}
+
+// Posts cut operations, elsewhere in each step where the host runs ahead of its device: that slow ones alone are cut in
+// one way makes slowness no habit.
+TEST(Attribution, ChargesASlowOperationThatIsCutAsOnlySlowOnesAre) {
+  Scene scene = SceneOf("dp=2,m=2");
+  scene.steps = 16;
+  const std::set<std::int64_t> slow{6, 8, 10};
+  scene.extra = [&](const Moment& at) {
+    return at.rank == 1 && at.name == "B" && at.micro_batch == 0 && slow.contains(at.step) ? 5.0 : 0;
+  };
+  std::vector<protocol::Timeline> timelines = scene.Timelines();
+  for (protocol::Timeline& timeline : timelines) {
+    for (const protocol::TimelineOp& op : timeline.ops) {
+      if (op.action.kind != protocol::ActionKind::kBackward || slow.contains(op.step)) continue;
+      const double middle = (op.started + op.ended) / 2;
+      const std::int64_t number = 100 + 2 * op.step + op.action.micro_batch;
+      timeline.collectives.push_back({op.step, "data", number, "all_reduce", 1024, middle, middle, {}});
+    }
+  }
+  const Attribution attribution =
+      Attribute(Join("scene", scene.plan, schedule::Generate(scene.plan), std::move(timelines)));
+  for (const std::int64_t step : slow) {
+    EXPECT_NEAR(CauseOf(attribution, 1, "B", step).excess, 5, kExact) << step;
+    EXPECT_NEAR(Of(attribution, 0, step, Category::kStraggler), 5, kExact) << step;
+  }
+}
+
+TEST(Attribution, ChargesAPauseWhereStepsUsuallyHaveNone) {
+  Scene scene = SceneOf("dp=2,m=2");
+  scene.extra = [](const Moment& at) { return at.rank == 1 && at.name == "host" && at.step == 4 ? 0.5 : 0; };
+  const Attribution attribution = Attribute(scene.Joined());
+  EXPECT_NEAR(CauseOf(attribution, 1, "host", 4).excess, 4 * 0.5, kExact);
+  EXPECT_NEAR(Of(attribution, 0, 4, Category::kStraggler), 4 * 0.5, kExact);
 }
 
 }  // namespace

@@ -73,8 +73,16 @@ TEST(Sweep, PutsACollectivesWaitBeforeAnOperationAndThatBeforeAMessagesWait) {
                                   {{0, 8}, Layer::kSpan, 4}};
   std::vector<std::pair<double, int>> found;
   for (const Stretch& stretch : Sweep(covers, {-1, 9}, {5})) found.emplace_back(stretch.time.began, stretch.item);
-  const std::vector<std::pair<double, int>> expected{{-1, -1}, {0, 1}, {1, 2}, {2, 1}, {3, 1},
-                                                     {4, 3},   {5, 3}, {6, 4}, {8, -1}};
+  const std::vector<std::pair<double, int>> expected{{-1, -1}, {0, 1}, {1, 2}, {2, 1}, {4, 3}, {5, 3}, {6, 4}, {8, -1}};
+  EXPECT_EQ(found, expected);
+}
+
+// A wait that outlasts what it is in by a microsecond, for two clocks were read, is one wait.
+TEST(Sweep, DoesNotCutAWaitWhereWhatItCoversEnds) {
+  const std::vector<Cover> covers{{{0, 4}, Layer::kSpan, 1}, {{1, 5}, Layer::kCollectiveWait, 2}};
+  std::vector<std::pair<double, int>> found;
+  for (const Stretch& stretch : Sweep(covers, {0, 6}, {})) found.emplace_back(stretch.time.began, stretch.item);
+  const std::vector<std::pair<double, int>> expected{{0, 1}, {1, 2}, {5, -1}};
   EXPECT_EQ(found, expected);
 }
 

@@ -1,4 +1,4 @@
-// Refused: poisoned .__CUDA_ARCH__
+// Refused: poisoned( identifier|.*__CUDA_ARCH__)
 #include <cuda_runtime.h>
 
 __device__ inline int Wide() {
