@@ -43,7 +43,7 @@ struct RankResult {
   std::int64_t rank = 0, pid = 0;
   std::optional<int> exit, signal;
   std::string stderr_tail, position;  // position: last thing that it was seen doing
-  std::string stack;                  // where its threads stood before it was ended, a line each; "": not taken
+  std::string stack = {};             // where its threads stood before it was ended, a line each; "": not taken
 };
 
 struct CaseResult {

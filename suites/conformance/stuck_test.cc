@@ -127,7 +127,7 @@ Verdict Plant(const std::string& trainer, const Planted& planted, const std::fil
 
 // Calls it for each number below `n`, some at a time: ranks that wait leave their cores to others.
 void SideBySide(std::size_t n, const std::function<void(std::size_t)>& call) {
-  constexpr int kAtOnce = 3;
+  constexpr int kAtOnce = 4;
   std::atomic<std::size_t> next = 0;
   std::vector<std::thread> threads;
   for (int i = 0; i < kAtOnce; ++i) {
