@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <regex>
 
 #include "harness/launch/stuck/stacks.h"
 #include "harness/protocol/files.h"
@@ -16,6 +17,12 @@ using Clock = std::chrono::steady_clock;
 constexpr int kTickMilliseconds = 50;
 constexpr std::size_t kDeepStacks = 2;
 constexpr double kStackSeconds = 2;
+
+// Words of communication libraries for a peer that is gone: NCCL's, gloo's, the operating system's.
+bool SpeaksOfADeadPeer(const std::string& error) {
+  static const std::regex words("has died|remote process exited|ncclRemoteError|closed by peer|reset by peer");
+  return std::regex_search(error, words);
+}
 
 double Since(Clock::time_point time) { return std::chrono::duration<double>(Clock::now() - time).count(); }
 
@@ -147,12 +154,19 @@ void Attempt::NoteDeath(std::int64_t rank, RankProcess* process, const ProcessSt
   requests_.back().Update();
   if (Finished(rank)) return;
   process->death_order = ++deaths_;
-  if (deaths_ > 1) return;
-  first_death_ = Clock::now();
+  if (deaths_ == 1) first_death_ = Clock::now();
+  const bool explained =
+      std::any_of(processes_.begin(), processes_.end(), [](const auto& each) { return each.second.in_silence; });
+  process->in_silence = !explained && DiedInSilence(rank);
+}
+
+// Nobody had given up, and if then because of a death: a peer may see it before we do.
+bool Attempt::DiedInSilence(std::int64_t rank) {
   RequestWatch& now = requests_[std::min(current_, requests_.size() - 1)];
   now.Update();
-  process->in_silence =
-      std::all_of(now.ranks().begin(), now.ranks().end(), [](const RankWatch& watch) { return watch.error.empty(); });
+  return now.ranks()[static_cast<std::size_t>(rank)].error.empty() &&
+         std::all_of(now.ranks().begin(), now.ranks().end(),
+                     [](const RankWatch& watch) { return watch.error.empty() || SpeaksOfADeadPeer(watch.error); });
 }
 
 bool Attempt::Finished(std::int64_t rank) const {

@@ -23,7 +23,7 @@ struct RankProcess {
   int fd = -1;  // pidfd; -1: not watched (another host, not ours, ended)
   bool dead = false;
   int death_order = 0;      // 1: the first that died
-  bool in_silence = false;  // the first, and nobody had given up when it did
+  bool in_silence = false;  // the first that died without a word, and nobody had given up but because of a death
   ExitStatus status;
 };
 
@@ -57,6 +57,7 @@ class Attempt {
   void Update();
   void WatchProcess(std::int64_t rank, std::int64_t pid);
   void NoteDeath(std::int64_t rank, RankProcess* process, const ProcessState& state);
+  bool DiedInSilence(std::int64_t rank);
   void LookForDeaths();
   bool Finished(std::int64_t rank) const;  // done with the last request, without an error
   std::string PassedDeadline();

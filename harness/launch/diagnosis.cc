@@ -82,7 +82,7 @@ bool IsRank(const RequestWatch& request, std::int64_t rank) {
   return rank >= 0 && rank < static_cast<std::int64_t>(request.ranks().size());
 }
 
-// The rank that died before anybody gave up, or -1: who gives up later does so because of it.
+// The rank that died before anybody gave up by itself, or -1: who gives up later does so because of it.
 std::int64_t DiedInSilence(const Attempt& attempt) {
   for (const auto& [rank, process] : attempt.processes()) {
     if (process.in_silence) return rank;
@@ -105,8 +105,9 @@ Blamed VictimOf(const Attempt& attempt, const RequestWatch& request) {
   // A launcher blames who failed first in its eyes, which may be one that gave up because of the dead one.
   const auto gave_up = [&] { return !request.ranks()[static_cast<std::size_t>(blamed->rank)].error.empty(); };
   if (blamed && IsRank(request, blamed->rank) && (DiedInSilence(attempt) < 0 || !gave_up())) return *blamed;
+  const std::int64_t silent = DiedInSilence(attempt);
   for (const auto& [rank, process] : attempt.processes()) {
-    if (process.death_order == 1) return {rank, process.status};
+    if (silent >= 0 ? rank == silent : process.death_order == 1) return {rank, process.status};
   }
   return {-1, {}};
 }

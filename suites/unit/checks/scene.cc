@@ -145,7 +145,7 @@ void Scene::WriteRank(const std::filesystem::path& folder, const protocol::Reque
   const protocol::Plan& run_plan = request.plan;
   const protocol::CheckpointWanted& checkpoint = request.checkpoint;
   protocol::EvidenceWriter writer(folder, rank);
-  protocol::Hello hello{rank, run_plan.WorldSize(), 100 + rank, "host", "host", "cpu", "scene", "1", {}, {}};
+  protocol::Hello hello{rank, run_plan.WorldSize(), 100 + rank, "host", "host", "cpu", "scene", "1", {}, {}, {}};
   hello.effective = {
       run_plan, run_plan.At(rank), workload.precision, workload.optimizer.kind, workload.optimizer.clip_norm, {}};
   for (std::int64_t d = 0; d < run_plan.WorldSize(); ++d) hello.effective.devices.push_back(d);

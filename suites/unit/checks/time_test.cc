@@ -73,7 +73,7 @@ struct TimedRun {
   void Write(const std::filesystem::path& folder, const Timeline& timeline) const {
     const std::int64_t rank = timeline.clock.rank, size = scene.plan.WorldSize();
     protocol::EvidenceWriter writer(folder, rank);
-    protocol::Hello hello{rank, size, 100 + rank, "host", "host", "cpu", "scene", "1", {}, {}};
+    protocol::Hello hello{rank, size, 100 + rank, "host", "host", "cpu", "scene", "1", {}, {}, {}};
     hello.effective.plan = scene.plan;
     hello.effective.at = scene.plan.At(rank);
     for (std::int64_t device = 0; device < size; ++device) hello.effective.devices.push_back(device);

@@ -128,6 +128,19 @@ TEST_F(Launcher, QuotesARankThatGivesUp) {
   EXPECT_THAT(ends.at(0).reason, HasSubstr("gave up: out of memory in step 2"));
 }
 
+TEST_F(Launcher, NamesADeadRankThoughAPeerSawItsDeathBeforeAndGaveUp) {
+  const std::vector<RunEnd> ends = Run({"lost_1"});
+  EXPECT_EQ(ends.at(0).kind, EndKind::kError);
+  EXPECT_THAT(ends.at(0).reason,
+              MatchesRegex("rank 1 \\(pid [0-9]+\\) (was killed by signal 9.*|died) after step 1.*"));
+}
+
+TEST_F(Launcher, NamesARankThatGaveUpByItselfThoughAnotherDiedAfterIt) {
+  const std::vector<RunEnd> ends = Run({"taken_1"});
+  EXPECT_EQ(ends.at(0).kind, EndKind::kError);
+  EXPECT_THAT(ends.at(0).reason, MatchesRegex("rank 0 \\(pid [0-9]+\\) gave up.*: out of memory"));
+}
+
 TEST_F(Launcher, NamesARankThatNeverSaysHello) {
   Job job = Hasty();
   job.limits.start_seconds = 1.6;
