@@ -141,7 +141,7 @@ def check_what_cant_be_read_is_one_line_and_exit_code_2():
         ".ts: is no number": [broken("noon.json", json.dumps(wrong)), second],
         "no such file": [first, SCRATCH / "nowhere.json"],
         "was written by Lockstep itself": [SCRATCH / "again.json"],
-        "not a regular file": [first, SCRATCH],
+        "is a folder; expected a file": [first, SCRATCH],
     }
     for words, files in cases.items():
         said = lockstep(*files, expect=2)
