@@ -82,7 +82,7 @@ class Communicator {
 
   // Of the world: the observer is told, on another thread, what lies here astray whenever that changes, while nothing
   // moves; and no more when this has returned with none. Where the library can't look, it is told nothing.
-  virtual void WatchForStrays(StrayObserver) {}
+  virtual void WatchForStrays(StrayObserver) {}  // NOLINT(performance-unnecessary-value-param): a sink
 
   // The members with the same color form a group, ordered by key. Collective over this group.
   virtual std::unique_ptr<Communicator> Split(int color, int key) = 0;
