@@ -45,7 +45,7 @@ struct Operation {
   std::string name;                 // "F", "B", "I", "W", "send", "data", "host", ...; "transfer", "all_reduce of data"
   std::int64_t stage = -1;          // of F, B, I, W
   std::int64_t peer = -1;           // of "transfer" the rank that it comes from, of "sending" the one that it goes to
-  auto operator<=>(const Operation&) const = default;
+  auto operator<=>(const Operation&) const = default;  // NOLINT(modernize-use-nullptr): a false alarm
 };
 std::string ToString(const Operation& operation);  // "rank 1: F of stage 1"; "link from rank 0 to rank 1"
 
