@@ -22,7 +22,7 @@ struct Likeness {
   std::string name = "";     // as in Operation
   std::string context = "";  // of gaps what lies before and after, of spans where in the step, of collectives the group
   std::int64_t stage = -1;
-  std::int64_t peer = -1;  // pipeline rank of a message's sender
+  std::int64_t peer = -1;                             // pipeline rank of a message's sender
   auto operator<=>(const Likeness&) const = default;  // NOLINT(modernize-use-nullptr): a false alarm
 };
 
