@@ -25,6 +25,9 @@ Fault FaultFromFields(Fields fields) {
   fault.phase = fields.String("phase", "");
   fault.tensor = fields.String("tensor", "");
   fault.diagnosis = fields.String("diagnosis", "");
+  if (fault.found_by == "watcher" && fault.diagnosis.empty()) {
+    fields.Refuse("diagnosis", "is empty, and would stand in whatever the watcher says", "the words that it must say");
+  }
   fields.Done();
   return fault;
 }

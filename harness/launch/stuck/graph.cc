@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <deque>
 
+#include "harness/launch/stuck/words.h"
+
 namespace lockstep::launch::stuck {
 namespace {
 
@@ -12,11 +14,6 @@ const RankView& Of(const Scene& scene, std::int64_t rank) { return scene.ranks[s
 
 bool Exists(const Scene& scene, std::int64_t rank) {
   return rank >= 0 && rank < static_cast<std::int64_t>(scene.ranks.size());
-}
-
-std::string GroupOf(const protocol::Cursor& cursor) {
-  const auto end = std::find(cursor.group.begin(), cursor.group.end(), '\0');
-  return {cursor.group.begin(), end};
 }
 
 // The way back to `start` with the fewest ranks on it.

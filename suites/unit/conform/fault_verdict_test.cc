@@ -6,6 +6,8 @@
 
 #include "harness/conform/conform.h"
 #include "harness/conform/fault.h"
+#include "harness/protocol/bad_input.h"
+#include "harness/protocol/fields.h"
 
 namespace lockstep::conform {
 namespace {
@@ -89,6 +91,30 @@ TEST(FaultVerdict, OfAnotherCaseIsToldAsThat) {
   const auto result = JudgeFault(Declared(), {CaseWith(Status::kFail, "tp.even/tp=2")});
   EXPECT_EQ(result.outcome, FaultOutcome::kCaughtElsewhere);
   EXPECT_THAT(result.words, HasSubstr("dp.even/dp=2 was not run"));
+}
+
+TEST(FaultVerdict, OfTheWatcherIsByTheWordsForTheStandstill) {
+  Fault fault = Declared();
+  fault.found_by = "watcher";
+  fault.check = "";
+  fault.diagnosis = "link crossed";
+  CaseResult result = CaseWith(Status::kTimeout);
+  EXPECT_EQ(JudgeFault(fault, {result}).outcome, FaultOutcome::kNotJudged);
+  result.stuck.emplace_back().words = "rank 1 waits: link crossed: expected from rank 0";
+  EXPECT_EQ(JudgeFault(fault, {result}).outcome, FaultOutcome::kCaught);
+  result.stuck[0].words = "rank 1 waits: link missing";
+  EXPECT_EQ(JudgeFault(fault, {result}).outcome, FaultOutcome::kCaughtOtherwise);
+  EXPECT_EQ(JudgeFault(fault, {CaseWith(Status::kPass)}).outcome, FaultOutcome::kMissed);
+}
+
+TEST(FaultVerdict, OfTheWatcherNeedsWordsToBeHeldTo) {
+  Fault fault = Declared();
+  fault.found_by = "watcher";
+  const nlohmann::json declared = protocol::FaultToJson(fault);
+  EXPECT_EQ(protocol::FaultFromFields(protocol::Fields(declared, "faults")).diagnosis, fault.diagnosis);
+  nlohmann::json wordless = declared;
+  wordless["diagnosis"] = "";
+  EXPECT_THROW(protocol::FaultFromFields(protocol::Fields(wordless, "faults")), protocol::BadInput);
 }
 
 TEST(FaultVerdict, IsOneOnlyWhereTheFaultWasCaughtAndNeverZero) {
