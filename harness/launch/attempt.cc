@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <regex>
+#include <csignal>
 
 #include "harness/launch/stuck/stacks.h"
 #include "harness/protocol/files.h"
@@ -17,12 +17,6 @@ using Clock = std::chrono::steady_clock;
 constexpr int kTickMilliseconds = 50;
 constexpr std::size_t kDeepStacks = 2;
 constexpr double kStackSeconds = 2;
-
-// Words of communication libraries for a peer that is gone: NCCL's, gloo's, the operating system's.
-bool SpeaksOfADeadPeer(const std::string& error) {
-  static const std::regex words("has died|remote process exited|ncclRemoteError|closed by peer|reset by peer");
-  return std::regex_search(error, words);
-}
 
 double Since(Clock::time_point time) { return std::chrono::duration<double>(Clock::now() - time).count(); }
 
@@ -160,13 +154,23 @@ void Attempt::NoteDeath(std::int64_t rank, RankProcess* process, const ProcessSt
   process->in_silence = !explained && DiedInSilence(rank);
 }
 
-// Nobody had given up, and if then because of a death: a peer may see it before we do.
-bool Attempt::DiedInSilence(std::int64_t rank) {
+// The request that ranks are at; one in which every rank has given up is no longer the current one.
+RequestWatch& Attempt::AtWork() {
   RequestWatch& now = requests_[std::min(current_, requests_.size() - 1)];
   now.Update();
+  const auto failed =
+      std::find_if(requests_.begin(), requests_.end(), [](const auto& each) { return each.AnyGaveUp(); });
+  return failed == requests_.end() ? now : *failed;
+}
+
+// Nobody had given up, and if then because of a death: a peer may see it before we do. Once somebody has, a launcher
+// ends the others with SIGTERM.
+bool Attempt::DiedInSilence(std::int64_t rank) {
+  const RequestWatch& now = AtWork();
+  if (now.AnyGaveUp() && processes_[rank].status.signal == SIGTERM) return false;
   return now.ranks()[static_cast<std::size_t>(rank)].error.empty() &&
          std::all_of(now.ranks().begin(), now.ranks().end(),
-                     [](const RankWatch& watch) { return watch.error.empty() || SpeaksOfADeadPeer(watch.error); });
+                     [](const RankWatch& watch) { return watch.error.empty() || BlamesADeath(watch.error); });
 }
 
 bool Attempt::Finished(std::int64_t rank) const {

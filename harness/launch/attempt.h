@@ -57,6 +57,7 @@ class Attempt {
   void Update();
   void WatchProcess(std::int64_t rank, std::int64_t pid);
   void NoteDeath(std::int64_t rank, RankProcess* process, const ProcessState& state);
+  RequestWatch& AtWork();
   bool DiedInSilence(std::int64_t rank);
   void LookForDeaths();
   bool Finished(std::int64_t rank) const;  // done with the last request, without an error

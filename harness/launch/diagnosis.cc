@@ -90,13 +90,17 @@ std::int64_t DiedInSilence(const Attempt& attempt) {
   return -1;
 }
 
-// The first rank that gave up by itself, or -1.
+// The first rank that gave up for a reason of its own; failing that, the first that gave up; or -1.
 std::int64_t GaveUp(const Attempt& attempt, const RequestWatch& request) {
   if (DiedInSilence(attempt) >= 0) return -1;
+  std::int64_t first = -1;
   for (std::size_t rank = 0; rank < request.ranks().size(); ++rank) {
-    if (!request.ranks()[rank].error.empty()) return static_cast<std::int64_t>(rank);
+    const std::string& error = request.ranks()[rank].error;
+    if (error.empty()) continue;
+    if (!BlamesAPeer(error)) return static_cast<std::int64_t>(rank);
+    if (first < 0) first = static_cast<std::int64_t>(rank);
   }
-  return -1;
+  return first;
 }
 
 // The rank whose death took the others down; its number is -1 when none is known to have died.
@@ -233,7 +237,8 @@ std::vector<protocol::Stuck> StuckOf(const Attempt& attempt, const RequestWatch&
   const stuck::Watcher& watcher = attempt.WatcherOf(request);
   std::vector<protocol::Stuck> all = watcher.slow();
   std::optional<protocol::Stuck> last = watcher.stuck();
-  if (!last && !request.AllDone() && attempt.kind() == EndKind::kError) {
+  const bool served = request.AllDone() && !request.AnyGaveUp();
+  if (!last && !served && attempt.kind() == EndKind::kError) {
     std::vector<stuck::Seen> ranks = attempt.Seen(request);
     const std::int64_t gave_up = GaveUp(attempt, request);
     const Blamed victim = gave_up >= 0 ? Blamed{gave_up, {}} : VictimOf(attempt, request);

@@ -18,9 +18,7 @@ RunEnd EndOf(const Attempt& attempt, const RequestWatch& request, EndKind kind, 
 
 // A request that every rank is done with: fine, unless a rank said that it gave up, or the launcher failed after it.
 RunEnd EndOfServed(const Attempt& attempt, const RequestWatch& request, bool last) {
-  for (const RankWatch& rank : request.ranks()) {
-    if (!rank.error.empty()) return EndOf(attempt, request, EndKind::kError, Explain(attempt, request));
-  }
+  if (request.AnyGaveUp()) return EndOf(attempt, request, EndKind::kError, Explain(attempt, request));
   if (last && attempt.kind() != EndKind::kDone) {
     return EndOf(attempt, request, attempt.kind(), Explain(attempt, request));
   }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <regex>
 
 #include "harness/launch/stuck/words.h"
 #include "harness/protocol/cursor.h"
@@ -62,6 +63,15 @@ nlohmann::json LastEvent(const std::filesystem::path& file) {
 
 }  // namespace
 
+bool BlamesAPeer(const std::string& error) {
+  static const std::regex words("has died|remote process exited|ncclRemoteError|closed by peer|reset by peer");
+  return std::regex_search(error, words);
+}
+
+bool BlamesADeath(const std::string& error) {
+  return BlamesAPeer(error) && error.find("has aborted the communicator") == std::string::npos;
+}
+
 RequestWatch::RequestWatch(std::filesystem::path request, std::int64_t world_size)
     : request_(std::move(request)), ranks_(static_cast<std::size_t>(world_size)) {}
 
@@ -95,6 +105,10 @@ bool RequestWatch::AllHello() const {
 }
 bool RequestWatch::AllDone() const {
   return std::all_of(ranks_.begin(), ranks_.end(), [](const RankWatch& rank) { return rank.done; });
+}
+
+bool RequestWatch::AnyGaveUp() const {
+  return std::any_of(ranks_.begin(), ranks_.end(), [](const RankWatch& rank) { return !rank.error.empty(); });
 }
 
 std::uint64_t RequestWatch::EvidenceBytes(std::int64_t rank) const {

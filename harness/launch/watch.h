@@ -19,6 +19,11 @@ struct RankWatch {
   std::string error;  // done.json's, where the rank gave up
 };
 
+// Whether a rank's last words are a communication library's about a peer that is gone (NCCL's, gloo's, the operating
+// system's): it gave up because of another rank, which died, or, where the library tells that apart, gave up itself.
+bool BlamesAPeer(const std::string& error);
+bool BlamesADeath(const std::string& error);
+
 class RequestWatch {
  public:
   RequestWatch(std::filesystem::path request, std::int64_t world_size);
@@ -29,6 +34,7 @@ class RequestWatch {
   bool Begun() const;  // any rank has said hello
   bool AllHello() const;
   bool AllDone() const;
+  bool AnyGaveUp() const;
   std::uint64_t EvidenceBytes() const;  // of all files there; grows while anything goes on
   std::uint64_t EvidenceBytes(std::int64_t rank) const;
   std::string Position(std::int64_t rank) const;  // "after step 2", "in step 3, after micro-batch 1", ...

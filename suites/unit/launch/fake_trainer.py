@@ -79,6 +79,13 @@ def run(request, rank, world_size):
         events.flush()
         if bad:
             misbehave(kind, folder)
+        if kind == "quit":  # everybody gives up, and nobody ends before all have said so
+            reason = "remote process exited: the other has aborted the communicator" if rank == 0 else "mismatch"
+            write(folder + "/done.json", {"steps": 1, "error": reason})
+            for other in range(world_size):
+                wait_for(f"{request}/evidence/rank_{other:05d}/done.json")
+            time.sleep(0.2)  # long enough to be taken for served
+            os._exit(1)
         if rank == 0 and kind in LAST_WORDS:
             write(folder + "/done.json", {"steps": 1, "error": LAST_WORDS[kind]})
             misbehave("hang", folder)

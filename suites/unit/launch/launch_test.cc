@@ -128,6 +128,14 @@ TEST_F(Launcher, QuotesARankThatGivesUp) {
   EXPECT_THAT(ends.at(0).reason, HasSubstr("gave up: out of memory in step 2"));
 }
 
+TEST_F(Launcher, QuotesWhoGaveUpByItselfThoughEveryRankDidAndAnotherRequestWasLeft) {
+  const std::vector<RunEnd> ends = Run({"quit", "b"});
+  ASSERT_EQ(ends.size(), 2u);
+  EXPECT_EQ(ends[0].kind, EndKind::kError);
+  EXPECT_THAT(ends[0].reason, MatchesRegex("rank 1 \\(pid [0-9]+\\) gave up.*: mismatch"));
+  EXPECT_EQ(ends[1].kind, EndKind::kDone) << ends[1].reason;
+}
+
 TEST_F(Launcher, NamesADeadRankThoughAPeerSawItsDeathBeforeAndGaveUp) {
   const std::vector<RunEnd> ends = Run({"lost_1"});
   EXPECT_EQ(ends.at(0).kind, EndKind::kError);
