@@ -24,15 +24,20 @@ class Done final : public device::Work {
 constexpr std::int64_t kFloat = sizeof(float);
 
 // The operation fails: by what comes after `got`, whether `expected` has been overtaken or was never sent. A sender
-// that has sent the one is not long with the other.
-void LookFurther(Operation& operation, const MessageHeader& expected, const MessageHeader& got, int from, int tag) {
+// that has sent the one is not long with the other. A long message is not sent before it is received: `payload_tag`
+// says where it comes, -1 where it travels another way.
+void LookFurther(Operation& operation, const MessageHeader& expected, const MessageHeader& got, int from, int tag,
+                 int payload_tag) {
   const auto next = std::make_shared<MessageHeader>();
+  const auto unwanted = std::make_shared<std::vector<float>>(payload_tag < 0 ? 0 : got.elements);
   operation.WhenOverdue(std::chrono::milliseconds(1500),
                         [=](Operation& running) { running.Fail(device::LinkMissing(expected, got)); });
+  if (!unwanted->empty()) operation.Receive(unwanted->data(), got.elements * kFloat, from, payload_tag);
   operation.Receive(next.get(), sizeof(MessageHeader), from, tag);
   operation.Then([=](Operation& running) {
+    static_cast<void>(unwanted);  // lives until all has come
     if (*next == expected) running.Fail(device::OutOfOrder(expected, got));
-    LookFurther(running, expected, got, from, tag);
+    LookFurther(running, expected, got, from, tag, payload_tag);
   });
 }
 
@@ -140,7 +145,9 @@ std::shared_ptr<Operation> MpiCommunicator::StartReceive(const MessageHeader& ex
   });
   operation->Then([=, tag = Tag(Purpose::kPayload)](Operation& running) {
     const device::Wrong wrong = device::Compare(expected, *header);
-    if (wrong == device::Wrong::kOtherMicroBatch) return LookFurther(running, expected, *header, from, header_tag);
+    if (wrong == device::Wrong::kOtherMicroBatch) {
+      return LookFurther(running, expected, *header, from, header_tag, payload == nullptr ? -1 : tag);
+    }
     if (wrong != device::Wrong::kNothing) running.Fail(device::WordsOf(wrong, expected, *header));
     if (payload != nullptr) running.Receive(payload, header->elements * kFloat, from, tag);
   });
