@@ -236,7 +236,7 @@ nlohmann::json OperationJson(const Operation& operation) {
   nlohmann::json value{{"rank", operation.rank}, {"operation", operation.name}};
   if (operation.step >= 0) value["step"] = operation.step;
   if (operation.stage >= 0) value["stage"] = operation.stage;
-  if (operation.peer >= 0) value["from"] = operation.peer;
+  if (operation.peer >= 0) value[operation.name == "sending" ? "to" : "from"] = operation.peer;
   return value;
 }
 

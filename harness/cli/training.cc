@@ -19,7 +19,7 @@ namespace lockstep::cli {
 namespace {
 
 const conform::FolderUse kRequestUse{
-    "lockstep train",
+    "lockstep",
     "request.json",
     "workload",
     {"evidence", "launch.stdout", "launch.stderr", "parameters.safetensors", "data.safetensors", "request.json"}};
@@ -84,7 +84,8 @@ class LossReader {
     const std::filesystem::path hello = file_.parent_path() / "hello.json";
     std::ifstream stream(hello);
     const nlohmann::json said = nlohmann::json::parse(stream, nullptr, false);
-    state_.virtual_devices = said.is_object() && said.value("device_kind", "") == "virtual";
+    const nlohmann::json device = said.is_object() ? said.value("device", nlohmann::json()) : nlohmann::json();
+    state_.virtual_devices = device.is_object() && device.value("kind", nlohmann::json()) == "virtual";
   }
 
   std::filesystem::path file_;

@@ -63,13 +63,6 @@ std::string NameOf(const protocol::TimelineCollective& collective) {
   return collective.operation + " " + collective.group;
 }
 
-std::string NameOf(const Operation& operation) {
-  std::string name = "rank " + std::to_string(operation.rank) + " " + operation.name;
-  if (operation.stage >= 0) name += " of stage " + std::to_string(operation.stage);
-  if (operation.peer >= 0) name += " from rank " + std::to_string(operation.peer);
-  return name;
-}
-
 // What the slices of one rank become.
 class RankTrace {
  public:
@@ -87,11 +80,11 @@ class RankTrace {
       json arguments{{"step", slice.step}, {"category", category}};
       if (IsIdle(slice.category)) {
         name = category;
-        if (!slice.charges.empty()) name += ": " + NameOf(slice.charges.front().cause);
+        if (!slice.charges.empty()) name += ": " + ToString(slice.charges.front().cause);
         arguments["in"] = slice.name;
       }
       for (const Charge& charge : slice.charges) {
-        arguments["charged"].push_back({{"to", NameOf(charge.cause)}, {"milliseconds", charge.seconds * 1e3}});
+        arguments["charged"].push_back({{"to", ToString(charge.cause)}, {"milliseconds", charge.seconds * 1e3}});
       }
       slices.push_back(At(slice.time, name, category, std::move(arguments)));
     }

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include "harness/cli/training.h"
+#include "harness/protocol/evidence.h"
+#include "harness/schedule/generate.h"
 #include "suites/unit/cli/command_line.h"
 
 namespace lockstep::cli {
@@ -52,6 +54,37 @@ TEST_F(Train, SaysThatItWasCutShort) {
 
 TEST_F(Train, SaysThatStepsOnTrialAreMadeToFillTheTime) {
   EXPECT_THAT(Run({"--minutes", "1", "--out", folder_ / "out"}).out, HasSubstr("8 steps on trial"));
+}
+
+// What a rank on virtual devices leaves, put there by a program that ends once it was seen.
+TEST_F(CommandLine, TrainingSaysThatItsDevicesAreVirtual) {
+  protocol::Request request;
+  request.workload = protocol::ReadWorkloadToml(SmallWorkload());
+  request.schedule = schedule::Generate(request.plan);
+  protocol::Hello hello;
+  hello.pid = 4711;  // until the program puts its own there
+  hello.device_kind = "virtual";
+  hello.effective.plan = request.plan;
+  hello.effective.devices = {0};
+  {
+    protocol::EvidenceWriter writer(folder_ / "left", 0);
+    writer.Write(hello);
+    writer.Write(protocol::StepEvent{.step = 1, .loss = 1.5, .gradient_norm = 1, .learning_rate = 0.1});
+  }
+  protocol::Manifest manifest;
+  manifest.file = Write("fake.toml", "");
+  manifest.name = "fake";
+  manifest.launch = {"sh", "-c",
+                     R"(sed -i "s/4711/$$/" "$0"/evidence/*/hello.json; cp -r "$0/evidence" "$1"
+                        until [ -e "$1/seen" ]; do :; done)",
+                     folder_ / "left", "{requests}"};
+  TrainingState seen;
+  RunTraining(manifest, request, folder_ / "run", [&](const TrainingState& state) {
+    seen = state;
+    Write("run/seen", "");
+  });
+  EXPECT_EQ(seen.step, 1);
+  EXPECT_TRUE(seen.virtual_devices);
 }
 
 TEST(StateText, NamesVirtualDevicesBesideTheirRate) {
