@@ -1,7 +1,6 @@
 #include "harness/cli/cli.h"
 
 #include <CLI/CLI.hpp>
-#include <cstdio>
 #include <memory>
 
 #include "harness/cli/guard.h"
@@ -12,11 +11,6 @@ namespace lockstep::cli {
 namespace {
 
 constexpr int kUsage = 2;
-
-int Complain(const std::string& text) {
-  std::fprintf(stderr, "lockstep: %s\n", text.c_str());
-  return kUsage;
-}
 
 std::vector<std::string> OptionNames(const CLI::App& app) {
   std::vector<std::string> names;
@@ -47,18 +41,18 @@ int ExplainParseError(const CLI::App& app, const CLI::ParseError& error, const s
     const std::string name = word.substr(0, word.find('='));
     if (!name.starts_with("--") || name == "--") continue;
     if (std::find(names.begin(), names.end(), name) == names.end()) {
-      return Complain(name + ": no such option" + Suggestion(name, names, help));
+      return Complain(kUsage, name + ": no such option" + Suggestion(name, names, help));
     }
   }
   std::vector<std::string> subcommands;
   for (const CLI::App* each : scope->get_subcommands({})) subcommands.push_back(each->get_name());
   if (!subcommands.empty() && words.size() > depth && !words[depth].starts_with("-")) {
-    return Complain(words[depth] + ": no such subcommand" + Suggestion(words[depth], subcommands, help));
+    return Complain(kUsage, words[depth] + ": no such subcommand" + Suggestion(words[depth], subcommands, help));
   }
   std::string text = error.what();
   const std::size_t newline = text.find('\n');
   if (newline != std::string::npos) text.resize(newline);
-  return Complain(text + "; see `" + help + "`");
+  return Complain(kUsage, text + "; see `" + help + "`");
 }
 
 // An option that was given and is empty would pass for one that was not given. "" where there is none.
@@ -102,7 +96,8 @@ int Main(const std::vector<std::string>& arguments) {
   } catch (const CLI::ParseError& error) {
     return ExplainParseError(app, error, words);
   }
-  if (const std::string name = EmptyOption(app); !name.empty()) return Complain(name + ": is empty; expected a value");
+  if (const std::string name = EmptyOption(app); !name.empty())
+    return Complain(kUsage, name + ": is empty; expected a value");
   for (const auto& [sub, run] : actions) {
     if (sub->parsed()) return Guarded(run);
   }

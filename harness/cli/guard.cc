@@ -14,11 +14,6 @@ namespace {
 
 constexpr int kBadInput = 2, kInfrastructure = 4;
 
-int Complain(int code, const std::string& text) {
-  std::fprintf(stderr, "lockstep: %s\n", protocol::OneLine(text).c_str());
-  return code;
-}
-
 // What the one who named the path can mend; a full or a broken disk is not among it.
 bool IsOfThePath(const std::error_code& code) {
   for (const std::errc errc :
@@ -33,6 +28,11 @@ bool IsOfThePath(const std::error_code& code) {
 constexpr const char* kTooLarge = "out of memory: what was asked for is too large for this machine";
 
 }  // namespace
+
+int Complain(int code, const std::string& text) {
+  std::fprintf(stderr, "lockstep: %s\n", protocol::OneLine(text).c_str());
+  return code;
+}
 
 int Guarded(const std::function<int()>& run) {
   try {

@@ -6,9 +6,11 @@
 #pragma once
 
 #include <functional>
+#include <string>
 
 namespace lockstep::cli {
 
+int Complain(int code, const std::string& text);  // the line; returns the code
 int Guarded(const std::function<int()>& run);
 
 }  // namespace lockstep::cli

@@ -35,7 +35,8 @@ CLI::Validator WholeNumber(std::int64_t least, std::int64_t most) {
       [=](std::string& text) {
         const std::optional<std::int64_t> value = Parse<std::int64_t>(text);
         const std::string expected = fmt::format("a whole number from {} to {}", least, most);
-        return value && *value >= least && *value <= most ? std::string() : "is '" + text + "'; expected " + expected;
+        const bool plain = value && std::to_string(*value) == text;  // the parser takes 010 for an octal number
+        return plain && *value >= least && *value <= most ? std::string() : "is '" + text + "'; expected " + expected;
       },
       "");
 }

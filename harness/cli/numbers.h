@@ -8,7 +8,7 @@
 
 namespace lockstep::cli {
 
-inline constexpr std::int64_t kMostSteps = 50'000'000;  // of a run; bounds the table of which step takes which samples
+inline constexpr std::int64_t kMostSteps = 50'000'000;  // of a run
 inline constexpr std::int64_t kMostBatch = 16'777'216;  // samples of a step
 inline constexpr double kMostSeconds = 1e7;             // four months
 

@@ -48,13 +48,6 @@ void ValidateResume(const Case& value, const std::string& where) {
   schedule::Generate(value.resume->plan);
 }
 
-// A data file stands beside the workload that names it; none stands for the licence texts.
-void ResolveFiles(protocol::Data* data, const std::filesystem::path& folder) {
-  for (std::string* name : {&data->file, &data->labels}) {
-    if (!name->empty() && std::filesystem::path(*name).is_relative()) *name = folder / *name;
-  }
-}
-
 Resume ReadResume(protocol::Fields fields) {
   Resume resume;
   resume.save_after = fields.Int("save_after", 1, 1 << 30, 1);
@@ -112,7 +105,7 @@ std::vector<Case> ReadCaseFile(const std::filesystem::path& file) {
     if (fields.Has(table)) tables[table] = value[table];
   }
   protocol::Workload workload = protocol::WorkloadFromJson(tables, where);
-  ResolveFiles(&workload.data, file.parent_path());
+  protocol::ResolveFiles(&workload.data, file.parent_path());
   std::optional<Resume> resume;
   if (fields.Has("resume")) resume = ReadResume(fields.Object("resume"));
   std::vector<Case> cases;

@@ -41,7 +41,8 @@ void RefuseWhatFitsNowhere(const protocol::Workload& workload) {
   if (bytes <= memory) return;
   char text[96];
   std::snprintf(text, sizeof text, "parameters in fp64 and made-up data take %.3g GB", bytes / 1e9);
-  throw protocol::BadInput("model", text, "this machine's memory has " + std::to_string(std::llround(memory / 1e9)));
+  throw protocol::BadInput("model", text,
+                           "this machine's memory has " + std::to_string(std::llround(memory / 1e9)) + " GB");
 }
 
 }  // namespace

@@ -227,7 +227,17 @@ nlohmann::json WorkloadToJson(const Workload& workload) {
             {"seed", workload.seed}}}};
 }
 
-Workload ReadWorkloadToml(const std::filesystem::path& path) { return WorkloadFromJson(ReadToml(path), path.string()); }
+void ResolveFiles(Data* data, const std::filesystem::path& folder) {
+  for (std::string* name : {&data->file, &data->labels}) {
+    if (!name->empty() && std::filesystem::path(*name).is_relative()) *name = folder / *name;
+  }
+}
+
+Workload ReadWorkloadToml(const std::filesystem::path& path) {
+  Workload workload = WorkloadFromJson(ReadToml(path), path.string());
+  ResolveFiles(&workload.data, path.parent_path());
+  return workload;
+}
 
 void Validate(const Workload& workload, const std::string& where) {
   ValidateModel(workload.model, FieldPath(where, "model"));

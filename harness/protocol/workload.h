@@ -87,6 +87,8 @@ std::string_view NameOf(DataKind);       // "seeded", "exact_grid", "file"
 // Throws BadInput: unknown key (nearest right one named), wrong type, out of range, widths that don't fit.
 Workload WorkloadFromJson(const nlohmann::json& value, const std::string& where);
 nlohmann::json WorkloadToJson(const Workload& workload);
+// A data file stands beside the workload that names it: relative names are of the TOML file's folder afterwards.
+void ResolveFiles(Data* data, const std::filesystem::path& folder);
 Workload ReadWorkloadToml(const std::filesystem::path& path);
 void Validate(const Workload& workload, const std::string& where);  // throws BadInput
 

@@ -36,10 +36,7 @@ const std::vector<std::string> kChecksOfAnyWorkload{
 
 std::vector<Case> CasesOfWorkload(const Arguments& arguments) {
   const std::filesystem::path file = arguments.workload;
-  protocol::Workload workload = protocol::ReadWorkloadToml(file);
-  if (!workload.data.file.empty() && std::filesystem::path(workload.data.file).is_relative()) {
-    workload.data.file = file.parent_path() / workload.data.file;
-  }
+  const protocol::Workload workload = protocol::ReadWorkloadToml(file);
   std::vector<Case> cases;
   for (const std::string& plan : arguments.plans.empty() ? std::vector<std::string>{"dp=2"} : arguments.plans) {
     const std::string claim = file.string() + " under this plan trains as on one device";

@@ -61,13 +61,7 @@ protocol::Request RequestOf(const Arguments& arguments) {
   protocol::Request request;
   request.id = "stalls";
   request.workload = DefaultWorkload();
-  if (!arguments.workload.empty()) {
-    request.workload = protocol::ReadWorkloadToml(arguments.workload);
-    std::string& file = request.workload.data.file;
-    if (!file.empty() && std::filesystem::path(file).is_relative()) {
-      file = std::filesystem::path(arguments.workload).parent_path() / file;
-    }
-  }
+  if (!arguments.workload.empty()) request.workload = protocol::ReadWorkloadToml(arguments.workload);
   if (arguments.steps > 0) request.workload.steps = arguments.steps;
   protocol::Validate(request.workload, "stalls");
   request.plan = protocol::ParsePlan(arguments.plan);

@@ -43,10 +43,8 @@ protocol::Workload WorkloadOf(const Arguments& arguments) {
   } else {
     workload = protocol::ReadWorkloadToml(arguments.workload);
     protocol::Data& own = workload.data;
-    const std::filesystem::path beside = std::filesystem::path(arguments.workload).parent_path();
-    if (arguments.data.empty() && own.kind == protocol::DataKind::kFile && !own.file.empty()) {
-      if (std::filesystem::path(own.file).is_relative()) own.file = beside / own.file;
-    } else if (!arguments.data.empty() || own.kind == protocol::DataKind::kFile) {
+    const bool names_none = own.kind == protocol::DataKind::kFile && own.file.empty();
+    if (!arguments.data.empty() || names_none) {
       own.kind = protocol::DataKind::kFile;
       own.file = data;
       own.labels = arguments.labels;
@@ -82,7 +80,7 @@ std::int64_t StepsIn(double minutes, const protocol::Manifest& manifest, protoco
   const double step = std::max(1e-6, seconds.empty() ? 1 : seconds[seconds.size() / 2]);
   const double left = minutes * 60 - trial.end.seconds;  // the trial is part of the time asked for
   return std::clamp(static_cast<std::int64_t>(left / step), std::int64_t{1},
-                    kMostSteps / request.workload.global_batch);
+                    std::min(kMostSteps, inputs::kMostSamples / request.workload.global_batch));
 }
 
 int Run(const Arguments& arguments) {
