@@ -90,16 +90,21 @@ std::vector<ListedCase> ListedCases() {
   return cases;
 }
 
-std::int64_t MostRanks(const std::string& trainer) {
-  const char* asked = std::getenv("LOCKSTEP_MOST_RANKS");
-  if (trainer != "cuda" || asked == nullptr) return std::numeric_limits<std::int64_t>::max();
+std::optional<std::int64_t> CountAskedFor(const char* variable) {
+  const char* asked = std::getenv(variable);
+  if (asked == nullptr) return std::nullopt;
   const std::string_view text(asked);
-  std::int64_t ranks = 0;
-  const auto [end, error] = std::from_chars(text.begin(), text.end(), ranks);
-  if (error != std::errc() || end != text.end() || ranks < 1) {
-    throw std::runtime_error("LOCKSTEP_MOST_RANKS=" + std::string(text) + ": expected a number of ranks, 1 or more");
+  std::int64_t count = 0;
+  const auto [end, error] = std::from_chars(text.begin(), text.end(), count);
+  if (error != std::errc() || end != text.end() || count < 1) {
+    throw std::runtime_error(std::string(variable) + "=" + asked + ": expected a whole number, 1 or more");
   }
-  return ranks;
+  return count;
+}
+
+std::int64_t MostRanks(const std::string& trainer) {
+  if (trainer != "cuda") return std::numeric_limits<std::int64_t>::max();
+  return CountAskedFor("LOCKSTEP_MOST_RANKS").value_or(std::numeric_limits<std::int64_t>::max());
 }
 
 std::vector<ListedCase> WithinRanks(const std::vector<ListedCase>& cases, std::int64_t ranks) {

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -43,6 +44,9 @@ struct ListedCase {
   std::string Id() const { return name.substr(0, name.find('/')); }
 };
 std::vector<ListedCase> ListedCases();
+
+// What a variable of the environment asks for; an exception where that is no whole number of 1 or more.
+std::optional<std::int64_t> CountAskedFor(const char* variable);
 
 // The most ranks that a run of `trainer` may have: LOCKSTEP_MOST_RANKS for the CUDA trainer, which has one rank a GPU
 // (ci/gpu sets it); no limit where that is unset. An exception where it is no number.

@@ -3,11 +3,15 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
+#include <string_view>
+#include <system_error>
 #include <utility>
 
 #include "harness/protocol/bad_input.h"
+#include "harness/protocol/dropout.h"
 #include "reference/trainer/wiring.h"
 
 namespace lockstep::faults {
@@ -38,16 +42,18 @@ bool Adjacent(const std::vector<protocol::Action>& line, const LinkMessage& firs
 
 }  // namespace
 
-std::uint64_t Draw::Next() {  // splitmix64
-  std::uint64_t x = state_ += 0x9E3779B97F4A7C15ULL;
-  x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9ULL;
-  x = (x ^ (x >> 27)) * 0x94D049BB133111EBULL;
-  return x ^ (x >> 31);
-}
+std::uint64_t Draw::Next() { return protocol::Mix64(state_ += 0x9E3779B97F4A7C15ULL); }
 
 std::uint64_t FaultSeed() {
   const char* const said = std::getenv("LOCKSTEP_FAULT_SEED");
-  return said == nullptr ? 0 : std::strtoull(said, nullptr, 10);
+  if (said == nullptr) return 0;
+  const std::string_view text(said);
+  std::uint64_t seed = 0;
+  const auto [end, error] = std::from_chars(text.begin(), text.end(), seed);
+  if (error != std::errc() || end != text.end()) {
+    throw protocol::BadInput("LOCKSTEP_FAULT_SEED", "is '" + std::string(text) + "'", "expected a whole number");
+  }
+  return seed;
 }
 
 std::vector<Target> MessagesOf(const protocol::Request& request) {
