@@ -205,11 +205,9 @@ void FillFigures(const RunEvidence& evidence, const TimeFigures& times, protocol
     result->performance.push_back(Measure(kStepSeconds, "s", "lower", summary.step_seconds, warmup));
     result->performance.push_back(Measure(kTokensPerSecond, "tokens/s", "higher", rates, warmup));
   }
-  if (!summary.virtual_devices) {
-    if (summary.bubble_ratio && summary.bubble_expected_ratio) {
-      result->performance.push_back(Measure(kBubbleRatio, "1", "lower", {*summary.bubble_ratio}, 0));
-      result->performance.push_back(Measure(kBubbleExpectedRatio, "1", "none", {*summary.bubble_expected_ratio}, 0));
-    }
+  if (summary.bubble_ratio && summary.bubble_expected_ratio) {  // none of virtual devices
+    result->performance.push_back(Measure(kBubbleRatio, "1", "lower", {*summary.bubble_ratio}, 0));
+    result->performance.push_back(Measure(kBubbleExpectedRatio, "1", "none", {*summary.bubble_expected_ratio}, 0));
   }
   result->performance.push_back(Measure(kTokensPerStep, "tokens", "none", summary.tokens, warmup));
   result->performance.push_back(Measure(kSamplesPerStep, "samples", "none", summary.samples, warmup));

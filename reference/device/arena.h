@@ -24,7 +24,7 @@
 namespace lockstep::device {
 
 #ifdef LOCKSTEP_EXACT_BLOCKS
-constexpr bool kRecycles = false;  // here, in what includes this
+constexpr bool kRecycles = false;  // by how the file that includes this is compiled
 #else
 constexpr bool kRecycles = true;
 #endif

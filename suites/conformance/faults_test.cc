@@ -124,7 +124,7 @@ TEST(FaultCatalogue, SpreadsOverEveryKindAndEveryWordIsSaid) {
   }
 }
 
-// Rule 7 of the design: a check that no fault proves is not done. That the fault's check decides is what
+// A check that no fault proves is not done. That the fault's check decides is what
 // IsCaughtWithItsFirstDivergenceAndCause demands.
 TEST(FaultCatalogue, HasAFaultForEveryCheckToDecide) {
   std::set<std::string> checks;

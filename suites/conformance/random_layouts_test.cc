@@ -135,9 +135,9 @@ void ExpectEveryCheckToHold(const std::filesystem::path& folder, const std::stri
 class RandomLayouts : public testing::TestWithParam<std::string> {};
 
 TEST_P(RandomLayouts, RaiseNoFalseAlarm) {
-  const char* asked = std::getenv("LOCKSTEP_RANDOM_RUNS");
   const std::string& trainer = GetParam();
-  const int runs = (asked ? std::atoi(asked) : 20) / (trainer == "kokkos" ? 1 : 2);
+  const auto runs =
+      static_cast<int>(CountAskedFor("LOCKSTEP_RANDOM_RUNS").value_or(20) / (trainer == "kokkos" ? 1 : 2));
   ASSERT_GT(runs, 0);
   const std::vector<Schedule> schedules = Schedules();
   const int most_ranks = static_cast<int>(std::min(kMostRanks, MostRanks(trainer)));

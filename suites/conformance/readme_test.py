@@ -28,6 +28,8 @@ def commands():
     for line in "".join(blocks).splitlines():
         program = re.match(r"(\$lockstep|build/bin/lockstep) ", line)
         if not program:
+            if re.search(r"\blockstep ", line.partition("#")[0]):
+                sys.exit(f"README.md: a command in another form, which is not read: {line}")
             continue
         command, _, comment = line[program.end():].partition("#")
         promised = re.search(r"exit code (\d+)", comment)

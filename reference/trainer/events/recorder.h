@@ -22,7 +22,7 @@ Nanoseconds Now();
 
 enum class EventKind : std::uint8_t { kStep, kOp, kMessage, kCollective, kSpan };
 enum class SpanName : std::uint8_t { kData, kSend, kReceive, kLoss, kReduction, kNorm, kOptimizer, kEvidence };
-enum class CollectiveKind : std::uint8_t {
+enum class CollectiveKind : std::uint8_t {  // in the order of protocol::kCursorOperations
   kAllReduce,
   kAllGather,
   kReduceScatter,

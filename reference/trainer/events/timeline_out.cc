@@ -5,6 +5,8 @@
 #include <optional>
 #include <tuple>
 
+#include "harness/protocol/cursor.h"
+
 namespace lockstep::trainer {
 namespace {
 
@@ -12,8 +14,6 @@ using protocol::ActionKind;
 
 constexpr std::array<const char*, 8> kSpanNames{"data",      "send", "receive",   "loss",
                                                 "reduction", "norm", "optimizer", "evidence"};
-constexpr std::array<const char*, 8> kCollectiveNames{"all_reduce", "all_gather", "reduce_scatter", "broadcast",
-                                                      "barrier",    "host_sum",   "host_max",       "host_gather"};
 
 // When the results of one step were there, by what they are.
 class Results {
@@ -79,8 +79,8 @@ class Writer {
         break;
       case EventKind::kCollective:
         timeline_.collectives.push_back({event.step, groups_.at(event.group).name, event.number,
-                                         kCollectiveNames[event.what], event.bytes, At(event.began), At(event.ended),
-                                         Wait(event)});
+                                         protocol::kCursorOperations[event.what], event.bytes, At(event.began),
+                                         At(event.ended), Wait(event)});
         break;
       case EventKind::kSpan:
         timeline_.spans.push_back({event.step, kSpanNames[event.what], {At(event.began), At(event.ended)}});

@@ -1,4 +1,4 @@
-// What the Kokkos backend alone has: what it says of itself, and memory that is used again.
+// What the Kokkos backend alone has: what it says of itself.
 #include <gtest/gtest.h>
 
 #include "reference/backends/kokkos/backend.h"
@@ -28,12 +28,6 @@ TEST(KokkosDevice, IsCalledByItsOrdinalWhereMemoryEnds) {
   } catch (const device::OutOfMemory& problem) {
     EXPECT_STREQ(problem.what(), "out of memory: rank's device 3: optimizer wants 11 bytes, 0 of 10 in use");
   }
-}
-
-TEST(KokkosDevice, UsesABlockAgainThatWasGivenBack) {
-  const auto device = MakeTestDevice();
-  const void* const before = device->Allocate(12345, device::Category::kActivations).data();
-  EXPECT_EQ(device->Allocate(12345, device::Category::kWorkspace).data(), before);
 }
 
 }  // namespace

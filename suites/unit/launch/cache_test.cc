@@ -19,9 +19,7 @@ class Unset {
     if (had_) value_ = value;
     ::unsetenv(name);
   }
-  ~Unset() {
-    if (had_) ::setenv(name_, value_.c_str(), 1);
-  }
+  ~Unset() { had_ ? ::setenv(name_, value_.c_str(), 1) : ::unsetenv(name_); }
   Unset(const Unset&) = delete;
   Unset& operator=(const Unset&) = delete;
 
@@ -41,6 +39,8 @@ TEST(CacheFolder, LiesInTheHomeFolderUnlessItIsNamed) {
   const Unset cache("LOCKSTEP_CACHE");
   ASSERT_NE(std::getenv("HOME"), nullptr);
   EXPECT_EQ(CacheFolder(), std::string(std::getenv("HOME")) + "/.cache/lockstep");
+  ::setenv("LOCKSTEP_CACHE", "/elsewhere", 1);
+  EXPECT_EQ(CacheFolder(), "/elsewhere");
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
-// Refused: cooperative_groups
+// Refused: cooperative_groups. has not been declared|undeclared identifier .cooperative_groups|cooperative_groups\.h:
+// No such file|cooperative_groups\.h. file not found
 #include <cooperative_groups.h>
 #include <cuda_runtime.h>
 

@@ -1,4 +1,4 @@
-// Refused: cuda_fp16.h|half
+// Refused: cuda_fp16\.h: No such file|cuda_fp16\.h. file not found|redefinition of .*char1
 #include <cuda_fp16.h>
 #include <cuda_runtime.h>
 

@@ -1,4 +1,4 @@
-// Refused: [Ee]rror
+// Refused: no such instruction|invalid register name|invalid instruction mnemonic
 #include <cuda_runtime.h>
 
 __global__ void Lane(unsigned* x) { asm("mov.u32 %0, %%laneid;" : "=r"(x[0])); }

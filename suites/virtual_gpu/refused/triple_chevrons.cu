@@ -1,4 +1,4 @@
-// Refused: expected
+// Refused: expected (primary-)?expression
 #include <cuda_runtime.h>
 
 __global__ void Nothing() {}
