@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <regex>
 
 #include "harness/protocol/files.h"
 
@@ -56,6 +57,12 @@ std::optional<StuckKind> KindInWords(const std::string& words) {
     if (words.find(": " + std::string(NameOf(kind)) + ": ") != std::string::npos) return kind;
   }
   return std::nullopt;
+}
+
+std::int64_t MicroBatchInWords(const std::string& words) {
+  std::smatch match;
+  static const std::regex pattern(": expected [^,]*, micro-batch ([0-9]{1,9}),");
+  return std::regex_search(words, match, pattern) ? std::stoll(match[1]) : -1;
 }
 
 }  // namespace lockstep::protocol

@@ -41,7 +41,7 @@ struct Stuck {
   std::string group;                                                    // of the collective
   std::int64_t number = -1;                                             // of the collective
   std::vector<std::int64_t> cycle;                                      // deadlock: each waits for the next
-  double seconds = 0;  // without progress, when it was found; waits for a core don't count
+  double seconds = 0;  // without progress, when it was found; a watcher takes off what was waited for a core
   std::string words;   // one line
   bool operator==(const Stuck&) const = default;
 };
@@ -51,5 +51,7 @@ Stuck StuckFromFields(Fields fields);  // throws BadInput
 
 // The kind that a rank's own words name ("... : link crossed: expected ..."), where they do.
 std::optional<StuckKind> KindInWords(const std::string& words);
+// Of the message that they say was expected ("expected 96 elements of step 3, micro-batch 2, ..."); -1: they don't.
+std::int64_t MicroBatchInWords(const std::string& words);
 
 }  // namespace lockstep::protocol

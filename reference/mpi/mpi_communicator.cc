@@ -30,7 +30,7 @@ void LookFurther(Operation& operation, const MessageHeader& expected, const Mess
                  int payload_tag) {
   const auto next = std::make_shared<MessageHeader>();
   const auto unwanted = std::make_shared<std::vector<float>>(payload_tag < 0 ? 0 : got.elements);
-  operation.WhenOverdue(std::chrono::milliseconds(1500),
+  operation.WhenOverdue(std::chrono::milliseconds(1000),
                         [=](Operation& running) { running.Fail(device::LinkMissing(expected, got)); });
   if (!unwanted->empty()) operation.Receive(unwanted->data(), got.elements * kFloat, from, payload_tag);
   operation.Receive(next.get(), sizeof(MessageHeader), from, tag);

@@ -284,7 +284,11 @@ std::optional<Stuck> GaveUp(const Scene& scene, std::int64_t rank, const std::st
   stuck.stage = cursor.stage;
   stuck.micro_batch = cursor.micro_batch;
   stuck.peer = kind ? cursor.peer : -1;
-  if (kind && cursor.message_micro_batch >= 0) stuck.micro_batch = cursor.message_micro_batch;
+  if (kind) {  // of messages asked for ahead, another than the one it waits for may be the wrong one
+    const std::int64_t said = protocol::MicroBatchInWords(error);
+    const std::int64_t message = said >= 0 ? said : cursor.message_micro_batch;
+    if (message >= 0) stuck.micro_batch = message;
+  }
   stuck.words = Name(scene, rank) + " gave up " + Where(cursor) + (error.empty() ? "" : ": " + error);
   return stuck;
 }

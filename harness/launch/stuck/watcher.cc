@@ -16,14 +16,18 @@ namespace {
 
 using protocol::Cursor;
 
-constexpr double kLeast = 2, kSteps = 3;         // seconds, median steps
+// What holds a run up is to be named 2 s or three median steps after its last move: seconds and median steps that leave
+// time for the looks.
+constexpr double kLeast = 1.5, kSteps = 2.25;
 constexpr double kMostBetweenLooks = 0.2;        // seconds that a look counts for
 constexpr double kBaseline = 0.25;               // of stillness, after which it is worth being measured
-constexpr double kAgain = 0.5;                   // between two explanations that lead nowhere
+constexpr double kAgain = 0.2;                   // between two explanations that lead nowhere
 constexpr std::streamoff kEventsRead = 1 << 20;  // bytes at the end of events.jsonl
 
-bool SamePlace(const Cursor& a, const Cursor& b) {
-  return a.state == b.state && a.since == b.since && a.done == b.done && a.step == b.step;
+// To give up is no progress: the time until then is what it took to be found.
+bool SamePlace(const Cursor& before, const Cursor& now) {
+  if (now.state == protocol::CursorState::kGaveUp) return true;
+  return before.state == now.state && before.since == now.since && before.done == now.done && before.step == now.step;
 }
 
 // Seconds that any thread of the process has waited for a core; 0 where the kernel doesn't count.
@@ -106,7 +110,7 @@ bool Watcher::Look(const std::vector<Seen>& ranks, Clock::time_point now) {
   const bool here = std::all_of(ranks.begin(), ranks.end(), [](const Seen& rank) { return rank.here; });
   const auto cursors = here ? ReadCursors(request_, ranks.size()) : std::nullopt;
   const bool same = cursors && cursors->size() == cursors_.size() &&
-                    std::equal(cursors->begin(), cursors->end(), cursors_.begin(), SamePlace);
+                    std::equal(cursors_.begin(), cursors_.end(), cursors->begin(), SamePlace);
   cursors_ = cursors.value_or(std::vector<Cursor>());
   if (!same) {
     still_ = next_ = 0;
@@ -211,7 +215,9 @@ std::optional<protocol::Stuck> Watcher::Explain(const std::vector<Seen>& ranks, 
     TakeBack(&view.cursor);
   }
   const RankView& view = scene.ranks[static_cast<std::size_t>(rank)];
-  return view.error.empty() ? Diagnose(scene) : GaveUp(scene, rank, view.error);
+  std::optional<protocol::Stuck> found = view.error.empty() ? Diagnose(scene) : GaveUp(scene, rank, view.error);
+  if (found) found->seconds = still_;
+  return found;
 }
 
 }  // namespace lockstep::launch::stuck

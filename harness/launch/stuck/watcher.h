@@ -2,9 +2,9 @@
 //
 // Looked at several times a second. Time in which no cursor has moved is counted as the looks see it (a look that comes
 // late counts little: the machine may have slept) and, unless want of a core can't be the cause, without what a rank
-// waited for one. When it is longer than three median steps and 2 s, the waits are explained (diagnose.h). Trainers
-// without cursors, ranks on other hosts, whose files are seen late, and ranks in a debugger are not watched. It reads;
-// nobody is asked, nobody is signalled.
+// waited for one. The waits are explained (diagnose.h) so early that the name stands when it is three median steps or
+// 2 s, whichever is more. Trainers without cursors, ranks on other hosts, whose files are seen late, and ranks in a
+// debugger are not watched. It reads; nobody is asked, nobody is signalled.
 #pragma once
 
 #include <chrono>

@@ -312,6 +312,10 @@ TEST(Waits, TakeTheKindFromTheWordsOfARankThatGaveUp) {
   EXPECT_EQ(stuck.rank, 1);
   EXPECT_EQ(stuck.peer, 0);
   EXPECT_EQ(stuck.micro_batch, 2);
+  Of(scene, 1).error =
+      "rank 1: receive of 96 elements: mismatch: expected 96 elements of step 3, micro-batch 3, stage 0 to 1 forward, "
+      "got 48 elements of step 3, micro-batch 3, stage 0 to 1 forward";
+  EXPECT_EQ(Found(scene).micro_batch, 3) << "of two that were asked for, the one that came";
   Of(scene, 1).error = "out of memory";
   EXPECT_EQ(Found(scene).kind, StuckKind::kPeerDead);
 }
