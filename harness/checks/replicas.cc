@@ -166,7 +166,7 @@ class Replicas {
     const oracle::Values* older = s > 1 ? &input_.trace.steps.at(static_cast<std::size_t>(s - 2)).parameters : nullptr;
     const Replay replay(input_.workload, input_.plan, input_.inputs, s,
                         input_.trace.steps.at(static_cast<std::size_t>(s - 1)).parameters, older);
-    const auto cause = checks::Explain(replay, gradients_, {}, 16 * ComputeRoundoff(input_.workload.precision));
+    const auto cause = checks::Explain(replay, gradients_, 16 * ComputeRoundoff(input_.workload.precision));
     if (cause) verdict_.Note(fmt::format("rank {}'s gradients: {}", told_->rank, cause->words));
   }
 

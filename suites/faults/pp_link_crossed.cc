@@ -8,12 +8,13 @@
 namespace lockstep::faults {
 namespace {
 
-// Sends the second micro-batch's activations under the first one's name, and the other way round.
+// Sends the second micro-batch's activations under the first one's name, and the other way round; from stage 1 alone,
+// as what changes places twice is where it was.
 class Crossed : public ForwardingCommunicator {
  public:
   using ForwardingCommunicator::ForwardingCommunicator;
   device::WorkHandle Send(std::int64_t n, const float* x, int peer, const device::Edge& edge) override {
-    if (edge.micro_batch > 1) return ForwardingCommunicator::Send(n, x, peer, edge);
+    if (edge.source_stage != 1 || edge.micro_batch > 1) return ForwardingCommunicator::Send(n, x, peer, edge);
     if (edge.micro_batch == 0) {
       first_ = {n, x, edge, std::make_shared<LaterWork>()};
       return first_.later;
@@ -41,12 +42,12 @@ const Fault fault_pp_link_crossed{
     .kind = "pipeline",
     .mechanism = "The activations of the first two micro-batches are swapped between two stages.",
     .met_in = "pytorch#172668",
-    .case_id = "pp.gpipe/pp=2,micro_batches=4,schedule=gpipe",
+    .case_id = "pp.gpipe/pp=4,micro_batches=4,schedule=gpipe",
     .check = "noise_ratio",
     .step = 1,
     .phase = "forward",
     .tensor = "",
-    .diagnosis = "changed places",
+    .diagnosis = "changed places on the link from stage 1 to stage 2",
     .make = Make<ReplaceGroup<trainer::GroupKind::kForwardLink, Crossed>>};
 
 }  // namespace lockstep::faults

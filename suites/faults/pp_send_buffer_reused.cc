@@ -8,11 +8,12 @@
 namespace lockstep::faults {
 namespace {
 
-// The first message of a step leaves with the second one's numbers.
+// Stage 1's first message of a step leaves with the second one's numbers.
 class Overwritten : public ForwardingCommunicator {
  public:
   using ForwardingCommunicator::ForwardingCommunicator;
   device::WorkHandle Send(std::int64_t n, const float* x, int peer, const device::Edge& edge) override {
+    if (edge.source_stage != 1) return ForwardingCommunicator::Send(n, x, peer, edge);
     if (edge.micro_batch == 0) {
       waiting_ = std::make_shared<LaterWork>();
       edge_ = edge;
@@ -35,12 +36,14 @@ const Fault fault_pp_send_buffer_reused{
     .kind = "pipeline",
     .mechanism = "The next micro-batch's activations are written over those that have not left yet.",
     .met_in = "ms-swift#10204",
-    .case_id = "pp.gpipe/pp=2,micro_batches=4,schedule=gpipe",
+    .case_id = "pp.gpipe/pp=4,micro_batches=4,schedule=gpipe",
     .check = "noise_ratio",
     .step = 1,
     .phase = "forward",
     .tensor = "",
-    .diagnosis = "written to again before it had left (micro-batch 1's in the place of micro-batch 0's",
+    .diagnosis =
+        "written to again before it had left on the link from stage 1 to stage 2 (micro-batch 1's in the place of "
+        "micro-batch 0's",
     .make = Make<ReplaceGroup<trainer::GroupKind::kForwardLink, Overwritten>>};
 
 }  // namespace lockstep::faults

@@ -61,29 +61,30 @@ std::string Join(const std::vector<std::string>& names, std::size_t most = 3) {
   return fmt::format("{}", fmt::join(some, ", ")) + (rest > 0 ? fmt::format(" and {} more", rest) : "");
 }
 
-// Stages on which the wrong tensors stand, of a gpt; -1 when they are on several.
+// The stage on which the wrong tensors stand; -1 when they are on several.
 std::int64_t OnlyStage(const std::vector<std::string>& wrong, const protocol::Model& model,
                        const protocol::Plan& plan) {
   if (model.kind == protocol::ModelKind::kOwn || plan.Stages() < 2) return -1;
-  const std::vector<std::int64_t> partition = protocol::StagePartition(plan, model);
-  std::int64_t only = -1;
-  for (const std::string& name : wrong) {
-    std::int64_t stage = 0;
-    if (name == "wte.weight" && model.tied) return -1;
-    if (name.starts_with("ln_f") || name == "head.weight") stage = plan.Stages() - 1;
-    if (name.starts_with("h.") || name.starts_with("layers.")) {
-      std::int64_t unit = std::stoll(name.substr(name.find('.') + 1));
-      while (stage + 1 < plan.Stages() && unit >= partition[static_cast<std::size_t>(stage)]) {
-        unit -= partition[static_cast<std::size_t>(stage++)];
-      }
-    }
-    if (only >= 0 && only != stage) return -1;
-    only = stage;
-  }
-  return only;
+  const std::int64_t only = StageOf(wrong.front(), model, plan);
+  const bool all = std::all_of(wrong.begin(), wrong.end(),
+                               [&](const std::string& name) { return StageOf(name, model, plan) == only; });
+  return all ? only : -1;
 }
 
 }  // namespace
+
+std::int64_t StageOf(const std::string& parameter, const protocol::Model& model, const protocol::Plan& plan) {
+  if (parameter == "wte.weight" && model.tied) return -1;
+  const std::int64_t last = plan.Stages() - 1;
+  if (parameter.starts_with("ln_f") || parameter == "head.weight") return last;
+  if (!parameter.starts_with("h.") && !parameter.starts_with("layers.")) return 0;
+  const std::vector<std::int64_t> partition = protocol::StagePartition(plan, model);
+  std::int64_t unit = std::stoll(parameter.substr(parameter.find('.') + 1)), stage = 0;
+  while (stage < last && unit >= partition[static_cast<std::size_t>(stage)]) {
+    unit -= partition[static_cast<std::size_t>(stage++)];
+  }
+  return stage;
+}
 
 std::string ScaleWords(const std::string& what, double alpha, double rho, double typical_noise,
                        const protocol::Plan& plan, const StepCounts& counts) {

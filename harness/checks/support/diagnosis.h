@@ -28,6 +28,9 @@ std::string ScaleWords(const std::string& what, double alpha, double rho, double
 std::string SetWords(const std::vector<std::string>& wrong, const std::vector<protocol::Parameter>& parameters,
                      const protocol::Workload& workload, const protocol::Plan& plan, bool loss_is_right);
 
+// The pipeline stage on which a parameter of a gpt or an mlp stands; -1 for a tied one, which stands on two.
+std::int64_t StageOf(const std::string& parameter, const protocol::Model& model, const protocol::Plan& plan);
+
 // Of some parameters the first in backward order (the reverse of the canonical one; a tied embedding, whose gradient is
 // complete last, stands last by itself). A wrong gradient flows on to every tensor after it, so this one is the cause.
 std::string FirstInBackwardOrder(const std::vector<std::string>& wrong,

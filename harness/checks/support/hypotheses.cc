@@ -7,6 +7,7 @@
 #include <set>
 
 #include "harness/checks/support/compare.h"
+#include "harness/checks/support/diagnosis.h"
 #include "harness/checks/support/tolerance.h"
 #include "harness/checks/support/verdict.h"
 
@@ -141,18 +142,68 @@ bool Replicated(const Replay& r) { return r.plan().data > 1; }
 bool Accumulated(const Replay& r) { return r.plan().micro_batches > 1; }
 bool Both(const Replay& r) { return Replicated(r) && Accumulated(r); }
 
-// |observed - predicted| / |right| over the observed slices; the loss by itself when there are none.
-double Residual(const Replay& replay, const std::vector<Observed>& gradients, std::optional<double> loss,
-                const Prediction& prediction) {
-  if (gradients.empty()) return std::fabs(*loss - *prediction.loss) / std::fabs(replay.whole().loss);
+// |observed - predicted| / |right| over the observed slices.
+double Residual(const Replay& replay, const std::vector<Observed>& gradients, const oracle::Values& prediction) {
   Comparison left, right;
   for (const Observed& o : gradients) {
     const std::vector<double> expected = ExtractValues(replay.whole().gradients.at(o.parameter), o.slice);
-    const std::vector<double> predicted = ExtractValues(prediction.gradients.at(o.parameter), o.slice);
-    left.Add(o.values, predicted);
+    left.Add(o.values, ExtractValues(prediction.at(o.parameter), o.slice));
     right.Add(o.values, expected);
   }
   return left.difference() / right.reference();
+}
+
+// The first stage from which on the gradients are as predicted: into it leads the link that brought something else.
+// -1: there is none.
+std::int64_t StageBehindLink(const Replay& replay, const std::vector<Observed>& gradients,
+                             const oracle::Values& prediction, double typical_noise) {
+  std::vector<Observed> behind = gradients;
+  for (std::int64_t stage = 1; stage < replay.plan().Stages(); ++stage) {
+    std::erase_if(behind, [&](const Observed& o) {
+      return StageOf(o.parameter, replay.workload().model, replay.plan()) < stage;
+    });
+    if (behind.empty()) return -1;
+    const double difference = Residual(replay, behind, replay.whole().gradients);
+    if (Explains(Residual(replay, behind, prediction), difference, typical_noise, false)) return stage;
+  }
+  return -1;
+}
+
+// The prediction of the table that leaves least of a difference, where that is noise. `residual`: what one leaves,
+// nothing where it says nothing of what is to be explained.
+std::optional<Explanation> Best(const Replay& replay, const std::string& of_what, double difference,
+                                double typical_noise, bool one_number,
+                                const std::function<std::optional<double>(const Prediction&)>& residual,
+                                const std::function<std::int64_t(const Prediction&)>& stage_behind_link) {
+  std::optional<Explanation> best;
+  std::set<std::string> also;
+  std::vector<Hypothesis> table = AccumulationHypotheses();
+  for (Hypothesis& h : ModelHypotheses()) table.push_back(std::move(h));
+  for (const Hypothesis& h : table) {
+    for (const Prediction& p : h.predict(replay)) {
+      const std::optional<double> left = residual(p);
+      if (!left || !Explains(*left, difference, typical_noise, one_number)) continue;
+      if (best && !(*left < best->residual - 1e-3 * difference)) {
+        if (*left <= best->residual + 1e-3 * difference) also.insert(h.name);  // the figures can't tell them apart
+        continue;
+      }
+      also.clear();
+      best = Explanation{h.name, h.phase, h.words, p.data, p.micro_batch, -1, *left};
+      if (p.of_a_link) {
+        best->stage = stage_behind_link(p);
+        best->words += best->stage < 0
+                           ? " on a link between stages"
+                           : fmt::format(" on the link from stage {} to stage {}", best->stage - 1, best->stage);
+      }
+      if (!p.figures.empty()) best->words += " (" + p.figures + ")";
+    }
+  }
+  if (!best) return best;
+  also.erase(best->name);
+  if (!also.empty()) best->words += fmt::format(" (the same figures fit {})", fmt::join(also, ", "));
+  best->words += fmt::format("; this leaves {} of a difference of {}, relative to the right {}", Figure(best->residual),
+                             Figure(difference), of_what);
+  return best;
 }
 
 }  // namespace
@@ -239,38 +290,25 @@ std::vector<Hypothesis> AccumulationHypotheses() {
   };
 }
 
-std::optional<Explanation> Explain(const Replay& replay, const std::vector<Observed>& gradients,
-                                   std::optional<double> loss, double typical_noise) {
-  if (gradients.empty() && !loss) return std::nullopt;
-  Prediction right;
-  right.loss = replay.whole().loss;
-  right.gradients = replay.whole().gradients;
-  const double difference = Residual(replay, gradients, loss, right);
-  std::optional<Explanation> best;
-  std::set<std::string> also;
-  std::vector<Hypothesis> table = AccumulationHypotheses();
-  for (Hypothesis& h : ModelHypotheses()) table.push_back(std::move(h));
-  for (const Hypothesis& h : table) {
-    for (const Prediction& p : h.predict(replay)) {
-      if (gradients.empty() ? !p.loss : p.gradients.empty()) continue;
-      const double residual = Residual(replay, gradients, loss, p);
-      if (!Explains(residual, difference, typical_noise, gradients.empty())) continue;
-      if (best && !(residual < best->residual - 1e-3 * difference)) {
-        if (residual <= best->residual + 1e-3 * difference) also.insert(h.name);  // the figures can't tell them apart
-        continue;
-      }
-      also.clear();
-      best = Explanation{h.name, h.phase, h.words, p.data, p.micro_batch, residual};
-      if (!p.figures.empty()) best->words += " (" + p.figures + ")";
-    }
-  }
-  if (best) {
-    also.erase(best->name);
-    if (!also.empty()) best->words += fmt::format(" (the same figures fit {})", fmt::join(also, ", "));
-    best->words += fmt::format("; this leaves {} of a difference of {}, relative to the right {}",
-                               Figure(best->residual), Figure(difference), gradients.empty() ? "loss" : "gradients");
-  }
-  return best;
+std::optional<Explanation> Explain(const Replay& replay, const std::vector<Observed>& gradients, double typical_noise) {
+  if (gradients.empty()) return std::nullopt;
+  const auto residual = [&](const Prediction& p) -> std::optional<double> {
+    if (p.gradients.empty() || p.of_a_link) return std::nullopt;  // of a link, they don't hold for all stages
+    return Residual(replay, gradients, p.gradients);
+  };
+  const double difference = Residual(replay, gradients, replay.whole().gradients);
+  return Best(replay, "gradients", difference, typical_noise, false, residual, [](const Prediction&) { return -1; });
+}
+
+std::optional<Explanation> ExplainLoss(const Replay& replay, double loss, const std::vector<Observed>& gradients,
+                                       double typical_noise) {
+  const double right = std::fabs(replay.whole().loss), difference = std::fabs(loss - replay.whole().loss) / right;
+  const auto residual = [&](const Prediction& p) -> std::optional<double> {
+    if (!p.loss) return std::nullopt;
+    return std::fabs(loss - *p.loss) / right;
+  };
+  return Best(replay, "loss", difference, typical_noise, true, residual,
+              [&](const Prediction& p) { return StageBehindLink(replay, gradients, p.gradients, typical_noise); });
 }
 
 }  // namespace lockstep::checks

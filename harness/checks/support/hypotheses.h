@@ -21,6 +21,7 @@ struct Prediction {
   oracle::Values gradients;                  // empty: not predicted
   std::int64_t data = -1, micro_batch = -1;  // whom it accuses
   std::string figures;                       // added to the words
+  bool of_a_link = false;                    // the gradients are those of the stages behind some link of the pipeline
 };
 
 struct Hypothesis {
@@ -43,12 +44,14 @@ struct Observed {
 struct Explanation {
   std::string name, phase, words;  // words with figures
   std::int64_t data = -1, micro_batch = -1;
-  double residual = 0;  // |observed - predicted| / |right|
+  std::int64_t stage = -1;  // into which the accused link leads
+  double residual = 0;      // |observed - predicted| / |right|
 };
 
-// The best explanation of gradients that differ (or of the loss alone, when `gradients` is empty); nullopt when none
-// fits.
-std::optional<Explanation> Explain(const Replay& replay, const std::vector<Observed>& gradients,
-                                   std::optional<double> loss, double typical_noise);
+// The best explanation of gradients that differ (ExplainLoss: of the loss alone, where they tell the link); nullopt
+// when none fits.
+std::optional<Explanation> Explain(const Replay& replay, const std::vector<Observed>& gradients, double typical_noise);
+std::optional<Explanation> ExplainLoss(const Replay& replay, double loss, const std::vector<Observed>& gradients,
+                                       double typical_noise);
 
 }  // namespace lockstep::checks

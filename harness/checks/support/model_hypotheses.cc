@@ -162,6 +162,7 @@ std::vector<Prediction> CrossedLink(const Replay& r) {
                         fmt::format("micro-batches {} and {} of replica {}", a.micro_batch, b.micro_batch, a.data));
       p.data = a.data;
       p.micro_batch = a.micro_batch;
+      p.of_a_link = true;
       all.push_back(std::move(p));
     }
   }
@@ -189,9 +190,9 @@ std::vector<Prediction> SendBufferReused(const Replay& r) {
       Prediction p = Of(r.With(r.workload(), overwritten, r.parameters()),
                         fmt::format("micro-batch {}'s in the place of micro-batch {}'s, replica {}", kept.micro_batch,
                                     lost.micro_batch, lost.data));
-      p.gradients.clear();  // stages before the link go back through their own activations
       p.data = lost.data;
       p.micro_batch = lost.micro_batch;
+      p.of_a_link = true;
       all.push_back(std::move(p));
     }
   }
@@ -217,7 +218,7 @@ std::vector<Hypothesis> ModelHypotheses() {
        "the ranks of a tensor group draw different dropout masks of what they all hold", TensorMasksApart},
       {"row_sum_missing", "forward",
        "the parts of a row-parallel layer's result are not added up over the tensor ranks", RowSumMissing},
-      {"crossed_link", "forward", "activations of two micro-batches changed places between stages", CrossedLink},
+      {"crossed_link", "forward", "activations of two micro-batches changed places", CrossedLink},
       {"send_buffer_reused", "forward",
        "activations of another micro-batch arrived: the buffer was written to again before it had left",
        SendBufferReused},

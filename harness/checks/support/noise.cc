@@ -275,6 +275,7 @@ class NoiseRatio {
   }
 
   void Tell(std::int64_t s, const StepValues& candidate, const TraceStep& reference, const Judged& judged);
+  std::int64_t RankOf(const Explanation& cause) const;
   std::optional<Explanation> Cause(std::int64_t s, const StepValues& candidate, const Judged& judged,
                                    const std::vector<std::string>& wrong, StepCounts& counts) const;
 
@@ -311,9 +312,16 @@ std::optional<Explanation> NoiseRatio::Cause(std::int64_t s, const StepValues& c
     gradients.push_back({p.name, protocol::Slice::Whole(p.shape), candidate.gradients.at(p.name)});
   }
   std::optional<Explanation> found;
-  if (!gradients.empty()) found = Explain(replay, gradients, candidate.loss, judged.typical);
-  if (!found && judged.Has("forward")) found = Explain(replay, {}, candidate.loss, judged.typical);
+  if (!gradients.empty()) found = Explain(replay, gradients, judged.typical);
+  if (!found && judged.Has("forward")) found = ExplainLoss(replay, candidate.loss, gradients, judged.typical);
   return found;
+}
+
+// The first rank of the replica that it accuses; of a link the one that it leads to.
+std::int64_t NoiseRatio::RankOf(const Explanation& cause) const {
+  const protocol::Request& request = run_.request();
+  if (cause.stage < 0) return request.plan.RankOf({cause.data, 0, 0});
+  return request.plan.RankOf({cause.data, protocol::RanksOfStage(request.schedule, cause.stage).front(), 0});
 }
 
 void NoiseRatio::Tell(std::int64_t s, const StepValues& candidate, const TraceStep& reference, const Judged& judged) {
@@ -349,7 +357,7 @@ void NoiseRatio::Tell(std::int64_t s, const StepValues& candidate, const TraceSt
   }
   if (cause) {
     if (!loss_wrong) at.phase = cause->phase;
-    if (cause->data >= 0) at.rank = run_.request().plan.RankOf({cause->data, 0, 0});
+    if (cause->data >= 0) at.rank = RankOf(*cause);
     at.micro_batch = cause->micro_batch;
     add(cause->words);
   }
