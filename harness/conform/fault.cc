@@ -67,7 +67,8 @@ protocol::FaultResult JudgeElsewhere(const Fault& fault, const std::vector<CaseR
 protocol::FaultResult JudgeStuck(const Fault& fault, const CaseResult& own) {
   const std::string expected = protocol::ExpectationWords(fault);
   for (const protocol::Stuck& stuck : own.stuck) {
-    if (stuck.words.find(fault.diagnosis) == std::string::npos) continue;
+    const std::string found = std::string(NameOf(stuck.kind)) + ": " + stuck.words;
+    if (found.find(fault.diagnosis) == std::string::npos) continue;
     return {fault, FaultOutcome::kCaught, "as declared: " + expected};
   }
   const std::string declared = "; declared: " + expected;

@@ -149,8 +149,9 @@ void Attempt::NoteDeath(std::int64_t rank, RankProcess* process, const ProcessSt
   if (Finished(rank)) return;
   process->death_order = ++deaths_;
   if (deaths_ == 1) first_death_ = Clock::now();
-  const bool explained =
-      std::any_of(processes_.begin(), processes_.end(), [](const auto& each) { return each.second.in_silence; });
+  const bool explained = std::any_of(processes_.begin(), processes_.end(), [](const auto& each) {
+    return each.second.in_silence && !each.second.Terminated();
+  });
   process->in_silence = !explained && DiedInSilence(rank);
 }
 
@@ -163,11 +164,9 @@ RequestWatch& Attempt::AtWork() {
   return failed == requests_.end() ? now : *failed;
 }
 
-// Nobody had given up, and if then because of a death: a peer may see it before we do. Once somebody has, a launcher
-// ends the others with SIGTERM.
+// Nobody had given up, and if then because of a death: a peer may see it before we do.
 bool Attempt::DiedInSilence(std::int64_t rank) {
   const RequestWatch& now = AtWork();
-  if (now.AnyGaveUp() && processes_[rank].status.signal == SIGTERM) return false;
   return now.ranks()[static_cast<std::size_t>(rank)].error.empty() &&
          std::all_of(now.ranks().begin(), now.ranks().end(),
                      [](const RankWatch& watch) { return watch.error.empty() || BlamesADeath(watch.error); });

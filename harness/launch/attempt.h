@@ -4,6 +4,7 @@
 #pragma once
 
 #include <chrono>
+#include <csignal>
 #include <map>
 #include <memory>
 #include <optional>
@@ -23,8 +24,9 @@ struct RankProcess {
   int fd = -1;  // pidfd; -1: not watched (another host, not ours, ended)
   bool dead = false;
   int death_order = 0;      // 1: the first that died
-  bool in_silence = false;  // the first that died without a word, and nobody had given up but because of a death
+  bool in_silence = false;  // died without a word, and nobody had given up but because of a death; the first not ended
   ExitStatus status;
+  bool Terminated() const { return status.signal == SIGTERM; }  // as a launcher ends who is left
 };
 
 class Attempt {

@@ -82,17 +82,26 @@ bool IsRank(const RequestWatch& request, std::int64_t rank) {
   return rank >= 0 && rank < static_cast<std::int64_t>(request.ranks().size());
 }
 
-// The rank that died before anybody gave up by itself, or -1: who gives up later does so because of it.
-std::int64_t DiedInSilence(const Attempt& attempt) {
+// The rank that died before anybody gave up by itself, or -1: who gives up later does so because of it. One that was
+// terminated is that only if no other is, and nobody says another reason: a launcher terminates who is left.
+std::int64_t DiedInSilence(const Attempt& attempt, const RequestWatch& request) {
+  std::int64_t terminated = -1;
+  int order = 0;
   for (const auto& [rank, process] : attempt.processes()) {
-    if (process.in_silence) return rank;
+    if (!process.in_silence) continue;
+    if (!process.Terminated()) return rank;
+    if (terminated >= 0 && process.death_order > order) continue;
+    terminated = rank;
+    order = process.death_order;
   }
-  return -1;
+  const bool blamed = std::all_of(request.ranks().begin(), request.ranks().end(),
+                                  [](const RankWatch& rank) { return rank.error.empty() || BlamesADeath(rank.error); });
+  return blamed ? terminated : -1;
 }
 
 // The first rank that gave up for a reason of its own; failing that, the first that gave up; or -1.
 std::int64_t GaveUp(const Attempt& attempt, const RequestWatch& request) {
-  if (DiedInSilence(attempt) >= 0) return -1;
+  if (DiedInSilence(attempt, request) >= 0) return -1;
   std::int64_t first = -1;
   for (std::size_t rank = 0; rank < request.ranks().size(); ++rank) {
     const std::string& error = request.ranks()[rank].error;
@@ -108,8 +117,8 @@ Blamed VictimOf(const Attempt& attempt, const RequestWatch& request) {
   const std::optional<Blamed> blamed = BlamedByLauncher(attempt.StandardError());
   // A launcher blames who failed first in its eyes, which may be one that gave up because of the dead one.
   const auto gave_up = [&] { return !request.ranks()[static_cast<std::size_t>(blamed->rank)].error.empty(); };
-  if (blamed && IsRank(request, blamed->rank) && (DiedInSilence(attempt) < 0 || !gave_up())) return *blamed;
-  const std::int64_t silent = DiedInSilence(attempt);
+  if (blamed && IsRank(request, blamed->rank) && (DiedInSilence(attempt, request) < 0 || !gave_up())) return *blamed;
+  const std::int64_t silent = DiedInSilence(attempt, request);
   for (const auto& [rank, process] : attempt.processes()) {
     if (silent >= 0 ? rank == silent : process.death_order == 1) return {rank, process.status};
   }

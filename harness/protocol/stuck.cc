@@ -59,10 +59,17 @@ std::optional<StuckKind> KindInWords(const std::string& words) {
   return std::nullopt;
 }
 
-std::int64_t MicroBatchInWords(const std::string& words) {
+ExpectedMessage ExpectedInWords(const std::string& words) {
+  static const std::regex message(": expected [^,]*, micro-batch ([0-9]{1,9}), stage [0-9]{1,9} to ([0-9]{1,9})[, ]");
+  static const std::regex sender(" from (?:member [0-9]+ \\()?rank ([0-9]{1,9}) of the world");
+  ExpectedMessage expected;
   std::smatch match;
-  static const std::regex pattern(": expected [^,]*, micro-batch ([0-9]{1,9}),");
-  return std::regex_search(words, match, pattern) ? std::stoll(match[1]) : -1;
+  if (!std::regex_search(words, match, message)) return expected;
+  expected.micro_batch = std::stoll(match[1]);
+  expected.stage = std::stoll(match[2]);
+  const std::string before = match.prefix();
+  if (std::regex_search(before, match, sender)) expected.peer = std::stoll(match[1]);
+  return expected;
 }
 
 }  // namespace lockstep::protocol

@@ -51,7 +51,11 @@ Stuck StuckFromFields(Fields fields);  // throws BadInput
 
 // The kind that a rank's own words name ("... : link crossed: expected ..."), where they do.
 std::optional<StuckKind> KindInWords(const std::string& words);
-// Of the message that they say was expected ("expected 96 elements of step 3, micro-batch 2, ..."); -1: they don't.
-std::int64_t MicroBatchInWords(const std::string& words);
+// The message that they say was expected ("... from member 1 (rank 5 of the world) ...: KIND: expected 96 elements of
+// step 3, micro-batch 2, stage 0 to 1 ..."); -1 for what they don't say.
+struct ExpectedMessage {
+  std::int64_t peer = -1, micro_batch = -1, stage = -1;  // stage: of who waits
+};
+ExpectedMessage ExpectedInWords(const std::string& words);
 
 }  // namespace lockstep::protocol

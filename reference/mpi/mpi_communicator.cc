@@ -22,22 +22,24 @@ class Done final : public device::Work {
 };
 
 constexpr std::int64_t kFloat = sizeof(float);
+using Clock = std::chrono::steady_clock;
 
 // The operation fails: by what comes after `got`, whether `expected` has been overtaken or was never sent. A sender
 // that has sent the one is not long with the other. A long message is not sent before it is received: `payload_tag`
 // says where it comes, -1 where it travels another way.
 void LookFurther(Operation& operation, const MessageHeader& expected, const MessageHeader& got, int from, int tag,
-                 int payload_tag) {
+                 int payload_tag, Clock::time_point until = Clock::now() + std::chrono::seconds(1)) {
   const auto next = std::make_shared<MessageHeader>();
   const auto unwanted = std::make_shared<std::vector<float>>(payload_tag < 0 ? 0 : got.elements);
-  operation.WhenOverdue(std::chrono::milliseconds(1000),
+  const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - Clock::now());
+  operation.WhenOverdue(std::max(left, std::chrono::milliseconds(0)),
                         [=](Operation& running) { running.Fail(device::LinkMissing(expected, got)); });
   if (!unwanted->empty()) operation.Receive(unwanted->data(), got.elements * kFloat, from, payload_tag);
   operation.Receive(next.get(), sizeof(MessageHeader), from, tag);
   operation.Then([=](Operation& running) {
     static_cast<void>(unwanted);  // lives until all has come
     if (*next == expected) running.Fail(device::OutOfOrder(expected, got));
-    LookFurther(running, expected, got, from, tag, payload_tag);
+    LookFurther(running, expected, got, from, tag, payload_tag, until);
   });
 }
 

@@ -106,7 +106,7 @@ class Report {
 
   // The largest difference of a rank's and step's categories to its wall time, and the share that nothing explains.
   double WorstSum() const {
-    double worst = 0;
+    double worst = value_.at("steps").empty() ? 1 : 0;
     for (const nlohmann::json& row : value_.at("steps")) {
       double sum = 0;
       for (const auto& [name, seconds] : row.at("seconds").items()) sum += seconds.get<double>();
@@ -115,13 +115,14 @@ class Report {
     }
     return worst;
   }
+  // The largest share of a rank's time that nothing explains.
   double Unattributed() const {
-    double wall = 0, unattributed = 0;
+    double worst = value_.at("sums").empty() ? 1 : 0;
     for (const nlohmann::json& row : value_.at("sums")) {
-      wall += row.at("wall_seconds").get<double>();
-      unattributed += row.at("seconds").at("unattributed").get<double>();
+      worst =
+          std::max(worst, row.at("seconds").at("unattributed").get<double>() / row.at("wall_seconds").get<double>());
     }
-    return unattributed / wall;
+    return worst;
   }
   const nlohmann::json& value() const { return value_; }
 

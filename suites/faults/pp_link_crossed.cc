@@ -48,6 +48,6 @@ const Fault fault_pp_link_crossed{
     .phase = "forward",
     .tensor = "",
     .diagnosis = "changed places on the link from stage 1 to stage 2",
-    .make = Make<ReplaceGroup<trainer::GroupKind::kForwardLink, Crossed>>};
+    .make = Make<ReplaceMiddleLink<Crossed>>};
 
 }  // namespace lockstep::faults

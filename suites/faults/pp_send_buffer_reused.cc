@@ -44,6 +44,6 @@ const Fault fault_pp_send_buffer_reused{
     .diagnosis =
         "written to again before it had left on the link from stage 1 to stage 2 (micro-batch 1's in the place of "
         "micro-batch 0's",
-    .make = Make<ReplaceGroup<trainer::GroupKind::kForwardLink, Overwritten>>};
+    .make = Make<ReplaceMiddleLink<Overwritten>>};
 
 }  // namespace lockstep::faults

@@ -41,7 +41,7 @@ const Fault fault_rank_dead{
     .met_in = "pytorch#46874",
     .case_id = "pp.tied_weights/pp=3,micro_batches=4,schedule=gpipe",
     .found_by = "watcher",
-    .diagnosis = "rank",
+    .diagnosis = "peer dead",
     .make = Make<AtMessage<RankDead>>};
 
 }  // namespace lockstep::faults

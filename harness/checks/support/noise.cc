@@ -321,7 +321,14 @@ std::optional<Explanation> NoiseRatio::Cause(std::int64_t s, const StepValues& c
 std::int64_t NoiseRatio::RankOf(const Explanation& cause) const {
   const protocol::Request& request = run_.request();
   if (cause.stage < 0) return request.plan.RankOf({cause.data, 0, 0});
-  return request.plan.RankOf({cause.data, protocol::RanksOfStage(request.schedule, cause.stage).front(), 0});
+  const auto computes = [&](const protocol::Action& action) {  // some schedules hold a stage twice
+    return action.stage == cause.stage && action.micro_batch == cause.micro_batch;
+  };
+  for (std::int64_t pipeline = 0; pipeline < request.plan.pipeline; ++pipeline) {
+    const std::vector<protocol::Action>& line = request.schedule.ranks.at(static_cast<std::size_t>(pipeline));
+    if (std::any_of(line.begin(), line.end(), computes)) return request.plan.RankOf({cause.data, pipeline, 0});
+  }
+  return -1;
 }
 
 void NoiseRatio::Tell(std::int64_t s, const StepValues& candidate, const TraceStep& reference, const Judged& judged) {

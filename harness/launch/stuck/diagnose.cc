@@ -284,10 +284,13 @@ std::optional<Stuck> GaveUp(const Scene& scene, std::int64_t rank, const std::st
   stuck.stage = cursor.stage;
   stuck.micro_batch = cursor.micro_batch;
   stuck.peer = kind ? cursor.peer : -1;
-  if (kind) {  // of messages asked for ahead, another than the one it waits for may be the wrong one
-    const std::int64_t said = protocol::MicroBatchInWords(error);
-    const std::int64_t message = said >= 0 ? said : cursor.message_micro_batch;
-    if (message >= 0) stuck.micro_batch = message;
+  if (kind) {
+    if (cursor.message_micro_batch >= 0) stuck.micro_batch = cursor.message_micro_batch;
+    // Of messages asked for ahead, another than the one it waits for may be the wrong one.
+    const protocol::ExpectedMessage expected = protocol::ExpectedInWords(error);
+    if (expected.micro_batch >= 0) stuck.micro_batch = expected.micro_batch;
+    if (expected.stage >= 0) stuck.stage = expected.stage;
+    if (expected.peer >= 0) stuck.peer = expected.peer;
   }
   stuck.words = Name(scene, rank) + " gave up " + Where(cursor) + (error.empty() ? "" : ": " + error);
   return stuck;

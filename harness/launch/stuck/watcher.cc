@@ -24,9 +24,11 @@ constexpr double kBaseline = 0.25;               // of stillness, after which it
 constexpr double kAgain = 0.2;                   // between two explanations that lead nowhere
 constexpr std::streamoff kEventsRead = 1 << 20;  // bytes at the end of events.jsonl
 
+bool HasGivenUp(const Cursor& cursor) { return cursor.state == protocol::CursorState::kGaveUp; }
+
 // To give up is no progress: the time until then is what it took to be found.
 bool SamePlace(const Cursor& before, const Cursor& now) {
-  if (now.state == protocol::CursorState::kGaveUp) return true;
+  if (HasGivenUp(now)) return true;
   return before.state == now.state && before.since == now.since && before.done == now.done && before.step == now.step;
 }
 
@@ -111,6 +113,7 @@ bool Watcher::Look(const std::vector<Seen>& ranks, Clock::time_point now) {
   const auto cursors = here ? ReadCursors(request_, ranks.size()) : std::nullopt;
   const bool same = cursors && cursors->size() == cursors_.size() &&
                     std::equal(cursors_.begin(), cursors_.end(), cursors->begin(), SamePlace);
+  const auto given_up = std::count_if(cursors_.begin(), cursors_.end(), HasGivenUp);
   cursors_ = cursors.value_or(std::vector<Cursor>());
   if (!same) {
     still_ = next_ = 0;
@@ -121,6 +124,8 @@ bool Watcher::Look(const std::vector<Seen>& ranks, Clock::time_point now) {
     return cursors.has_value();
   }
   still_ += passed;
+  // Who gives up has yet to say why, and its launcher to end the others.
+  if (std::count_if(cursors_.begin(), cursors_.end(), HasGivenUp) > given_up) next_ = still_ + kLeast;
   if (still_ > kBaseline && waited_.empty()) {
     pids_.clear();
     for (const Seen& rank : ranks) {

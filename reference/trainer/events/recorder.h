@@ -1,4 +1,5 @@
-// The events of one rank in a ring: always on, so cheap that a step does not feel it, read once at the end.
+// The events of one rank in a ring: on unless its capacity is 0, so cheap that a step does not feel it, read once at
+// the end.
 //
 // An event is a fixed record, written where it begins and completed where it ends: through its number, which finds
 // nothing any more once the ring has come round. Times are nanoseconds of the host's steady clock; those of operations

@@ -12,7 +12,7 @@
 namespace lockstep::virtual_gpu {
 namespace {
 
-constexpr std::chrono::seconds kHeldAtMost{2};  // in the lazy and the random mode
+constexpr std::chrono::seconds kHeldAtMost{1};  // in the lazy and the random mode
 
 thread_local constinit const Stream* own_stream = nullptr;
 thread_local constinit const char* running = "";

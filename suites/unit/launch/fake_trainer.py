@@ -14,6 +14,7 @@ import time
 
 # What rank 0 says as it gives up, before anybody else can see the death of the rank in the name.
 LAST_WORDS = {"lost": "all-reduce of 4 elements: remote process exited: rank 1 of 2 has died", "taken": "out of memory"}
+LAST_WORDS["evicted"] = LAST_WORDS["lost"]
 
 
 def write(path, value):
@@ -42,7 +43,7 @@ def misbehave(kind, folder):
         os._exit(1)
     if kind in LAST_WORDS:
         wait_for(os.path.join(os.path.dirname(folder), "rank_00000", "done.json"))
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), signal.SIGTERM if kind == "evicted" else signal.SIGKILL)
     while True:
         time.sleep(1000)
 

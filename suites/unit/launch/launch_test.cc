@@ -143,6 +143,13 @@ TEST_F(Launcher, NamesADeadRankThoughAPeerSawItsDeathBeforeAndGaveUp) {
               MatchesRegex("rank 1 \\(pid [0-9]+\\) (was killed by signal 9.*|died) after step 1.*"));
 }
 
+TEST_F(Launcher, NamesARankThatWasTerminatedFromOutsideThoughAPeerSawThatBefore) {
+  const std::vector<RunEnd> ends = Run({"evicted_1"});
+  EXPECT_EQ(ends.at(0).kind, EndKind::kError);
+  EXPECT_THAT(ends.at(0).reason,
+              MatchesRegex("rank 1 \\(pid [0-9]+\\) (was killed by signal 15.*|died) after step 1.*"));
+}
+
 TEST_F(Launcher, NamesARankThatGaveUpByItselfThoughAnotherDiedAfterIt) {
   const std::vector<RunEnd> ends = Run({"taken_1"});
   EXPECT_EQ(ends.at(0).kind, EndKind::kError);

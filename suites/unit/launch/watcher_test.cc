@@ -148,6 +148,17 @@ TEST_F(Watching, SaysHowLongNothingMovedBeforeARankGaveUp) {
   EXPECT_NEAR(found->seconds, 1.05, 0.06);
 }
 
+TEST_F(Watching, GivesARankThatGaveUpTimeToSayWhy) {
+  cursors_[0].state = CursorState::kComputing;
+  Write();
+  Look();
+  EXPECT_FALSE(StuckWithin(10));
+  cursors_[0].state = CursorState::kGaveUp;  // out of memory, say
+  Write();
+  EXPECT_FALSE(StuckWithin(1.4));
+  EXPECT_TRUE(StuckWithin(0.4)) << "its launcher ends nobody";
+}
+
 TEST_F(Watching, LeavesRanksOnOtherHostsToTheDeadlines) {
   ranks_[1].here = false;
   EXPECT_FALSE(Look());
