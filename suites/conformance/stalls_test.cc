@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -49,6 +50,7 @@ steps = 3
 constexpr int kFirstStep = 6;                         // the ones before warm up
 constexpr double kRelative = 0.05, kAbsolute = 1e-3;  // of a sleep
 constexpr double kRightly = 0.95;
+constexpr int kAttempts = 3;
 constexpr double kBusy = 0.03;  // seconds that a machine with other things to do may add
 
 const std::vector<int> kMilliseconds{1, 2, 5, 10, 20, 50, 100, 200};
@@ -100,6 +102,16 @@ class Report {
     for (const nlohmann::json& cause : value_.at("causes")) {
       if (cause.at("usual") || cause.at("step") != step || cause.at("category") != "straggler") continue;
       if (slowest == nullptr || cause.at("excess_seconds") > slowest->at("excess_seconds")) slowest = &cause;
+    }
+    return slowest;
+  }
+
+  // Of what takes longer than its peers in every step.
+  const nlohmann::json* SlowestOfEveryStep() const {
+    const nlohmann::json* slowest = nullptr;
+    for (const nlohmann::json& cause : value_.at("causes")) {
+      const bool more = slowest == nullptr || cause.at("excess_seconds") > slowest->at("excess_seconds");
+      if (cause.at("usual") && cause.at("category") != "transfer" && more) slowest = &cause;
     }
     return slowest;
   }
@@ -170,10 +182,9 @@ struct Count {
 
 // One run with the plan's delays. Where too many are charged wrongly it is made again, for the machine may have had
 // other things to do: what is charged wrongly by mistake is so each time.
-Count BestOf(int attempts, const std::string& trainer, const Plan& plan, const std::vector<Delay>& delays,
-             double absolute) {
+Count BestOf(const std::string& trainer, const Plan& plan, const std::vector<Delay>& delays, double absolute) {
   Count best;
-  for (int attempt = 0; attempt < attempts; ++attempt) {
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
     const auto folder = OutputFolder("stalls_" + trainer + "_" + plan.text);
     const Report report = RunWith(trainer, plan.text, delays.back().step + 3, Arguments(delays, plan), folder);
     EXPECT_LE(report.WorstSum(), 1e-3) << plan.text;
@@ -202,7 +213,7 @@ TEST_P(StallsOfATrainer, AreChargedToTheRankAndOperationThatWasDelayed) {
   Count sum;
   for (const Plan& plan : plans) {
     const std::vector<Delay> delays = host ? DelaysOf(plan, 2, kMilliseconds) : DelaysOf(plan, 1, kOfADevice);
-    const Count count = BestOf(3, GetParam(), plan, delays, host ? kAbsolute : kAbsoluteOfADevice);
+    const Count count = BestOf(GetParam(), plan, delays, host ? kAbsolute : kAbsoluteOfADevice);
     all += delays.size();
     sum.right += count.right;
     sum.wrong += count.wrong;
@@ -211,18 +222,35 @@ TEST_P(StallsOfATrainer, AreChargedToTheRankAndOperationThatWasDelayed) {
   EXPECT_GE(sum.right, kRightly * static_cast<double>(all)) << sum.wrong;
 }
 
-// The two that wall time per rank can't see.
+// The two that wall time per rank can't see. They are run again as above.
+
+struct Charged {
+  Report report;
+  const nlohmann::json cause;
+};
+
+Charged RunUntilCharged(double seconds, const std::function<Report()>& run,
+                        const std::function<const nlohmann::json*(const Report&)>& cause_of) {
+  for (int attempt = 1;; ++attempt) {
+    const Report report = run();
+    const nlohmann::json* cause = cause_of(report);
+    const double charged = cause == nullptr ? 0 : cause->at("excess_seconds").get<double>();
+    if (attempt < kAttempts && std::abs(charged - seconds) > kRelative * seconds) continue;
+    EXPECT_NEAR(charged, seconds, kRelative * seconds);
+    return {report, cause == nullptr ? nlohmann::json() : *cause};
+  }
+}
 
 TEST_P(StallsOfATrainer, NameTheReplicaWhoseBackwardIs200MsLongerThoughAllStepsAreAsLong) {
   if (MostRanks(GetParam()) < 2) GTEST_SKIP() << "two replicas need 2 ranks";
-  const Report report =
-      RunWith(GetParam(), "dp=2,micro_batches=2", 9, {"--delay", "rank=1,op=B,ms=200,step=6,micro_batch=0"},
-              OutputFolder("stalls_replica_" + GetParam()));
-  const nlohmann::json* cause = report.SlowestOf(6);
-  ASSERT_NE(cause, nullptr);
-  EXPECT_EQ(cause->at("rank"), 1) << *cause;
-  EXPECT_EQ(cause->at("operation"), "B") << *cause;
-  EXPECT_NEAR(cause->at("excess_seconds").get<double>(), 0.2, kBusy);
+  const auto run = [] {
+    return RunWith(GetParam(), "dp=2,micro_batches=2", 9, {"--delay", "rank=1,op=B,ms=200,step=6,micro_batch=0"},
+                   OutputFolder("stalls_replica_" + GetParam()));
+  };
+  const auto [report, cause] = RunUntilCharged(0.2, run, [](const Report& each) { return each.SlowestOf(6); });
+  ASSERT_TRUE(cause.is_object());
+  EXPECT_EQ(cause.at("rank"), 1) << cause;
+  EXPECT_EQ(cause.at("operation"), "B") << cause;
   std::map<int, double> wall, straggler;
   for (const nlohmann::json& row : report.value().at("steps")) {
     if (row.at("step") != 6) continue;
@@ -236,17 +264,15 @@ TEST_P(StallsOfATrainer, NameTheReplicaWhoseBackwardIs200MsLongerThoughAllStepsA
 
 TEST_P(StallsOfATrainer, NameASlowStageAndNotTheStagesThatItStarves) {
   if (MostRanks(GetParam()) < 4) GTEST_SKIP() << "four stages need 4 ranks";
-  const Report report = RunWith(GetParam(), "pp=4,micro_batches=4", 12, {"--delay", "rank=1,op=F,ms=20"},
-                                OutputFolder("stalls_stage_" + GetParam()));
-  const nlohmann::json* slowest = nullptr;
-  for (const nlohmann::json& cause : report.value().at("causes")) {
-    const bool more = slowest == nullptr || cause.at("excess_seconds") > slowest->at("excess_seconds");
-    if (cause.at("usual") && cause.at("category") != "transfer" && more) slowest = &cause;
-  }
-  ASSERT_NE(slowest, nullptr);
-  EXPECT_EQ(slowest->at("rank"), 1) << *slowest;
-  EXPECT_EQ(slowest->at("operation"), "F") << *slowest;
-  EXPECT_NEAR(slowest->at("excess_seconds").get<double>(), 4 * 0.02, kBusy);
+  const auto run = [] {
+    return RunWith(GetParam(), "pp=4,micro_batches=4", 12, {"--delay", "rank=1,op=F,ms=20"},
+                   OutputFolder("stalls_stage_" + GetParam()));
+  };
+  const auto [report, slowest] =
+      RunUntilCharged(4 * 0.02, run, [](const Report& each) { return each.SlowestOfEveryStep(); });
+  ASSERT_TRUE(slowest.is_object());
+  EXPECT_EQ(slowest.at("rank"), 1) << slowest;
+  EXPECT_EQ(slowest.at("operation"), "F") << slowest;
   for (const nlohmann::json& row : report.value().at("sums")) {
     if (row.at("rank") < 2) continue;
     const double imbalance = row.at("seconds").at("imbalance");
