@@ -24,7 +24,8 @@ struct RankProcess {
   int fd = -1;  // pidfd; -1: not watched (another host, not ours, ended)
   bool dead = false;
   int death_order = 0;      // 1: the first that died
-  bool in_silence = false;  // died without a word, and nobody had given up but because of a death; the first not ended
+  bool in_silence = false;  // died without a word, and nobody had given up but because of a death; none after the first
+                            // that was not terminated
   ExitStatus status;
   bool Terminated() const { return status.signal == SIGTERM; }  // as a launcher ends who is left
 };

@@ -235,6 +235,7 @@ Charged RunUntilCharged(double seconds, const std::function<Report()>& run,
     const Report report = run();
     const nlohmann::json* cause = cause_of(report);
     const double charged = cause == nullptr ? 0 : cause->at("excess_seconds").get<double>();
+    std::printf("%f s of %f s charged\n", charged, seconds);
     if (attempt < kAttempts && std::abs(charged - seconds) > kRelative * seconds) continue;
     EXPECT_NEAR(charged, seconds, kRelative * seconds);
     return {report, cause == nullptr ? nlohmann::json() : *cause};

@@ -3,7 +3,7 @@
 
 #include "suites/faults/fault.h"
 #include "suites/faults/forwarding_communicator.h"
-#include "suites/faults/replace.h"
+#include "suites/faults/support/middle_link.h"
 
 namespace lockstep::faults {
 namespace {
@@ -14,7 +14,7 @@ class Crossed : public ForwardingCommunicator {
  public:
   using ForwardingCommunicator::ForwardingCommunicator;
   device::WorkHandle Send(std::int64_t n, const float* x, int peer, const device::Edge& edge) override {
-    if (edge.source_stage != 1 || edge.micro_batch > 1) return ForwardingCommunicator::Send(n, x, peer, edge);
+    if (!IsOfMiddleLink(edge) || edge.micro_batch > 1) return ForwardingCommunicator::Send(n, x, peer, edge);
     if (edge.micro_batch == 0) {
       first_ = {n, x, edge, std::make_shared<LaterWork>()};
       return first_.later;

@@ -3,7 +3,7 @@
 
 #include "suites/faults/fault.h"
 #include "suites/faults/forwarding_communicator.h"
-#include "suites/faults/replace.h"
+#include "suites/faults/support/middle_link.h"
 
 namespace lockstep::faults {
 namespace {
@@ -13,7 +13,7 @@ class Overwritten : public ForwardingCommunicator {
  public:
   using ForwardingCommunicator::ForwardingCommunicator;
   device::WorkHandle Send(std::int64_t n, const float* x, int peer, const device::Edge& edge) override {
-    if (edge.source_stage != 1) return ForwardingCommunicator::Send(n, x, peer, edge);
+    if (!IsOfMiddleLink(edge)) return ForwardingCommunicator::Send(n, x, peer, edge);
     if (edge.micro_batch == 0) {
       waiting_ = std::make_shared<LaterWork>();
       edge_ = edge;

@@ -5,7 +5,6 @@
 #include <memory>
 #include <utility>
 
-#include "harness/protocol/bad_input.h"
 #include "reference/trainer/seams.h"
 
 namespace lockstep::faults {
@@ -106,17 +105,6 @@ class ReplaceGroup : public trainer::Seams {
                                                          const protocol::Plan&, const protocol::Coordinates&) override {
     if (kind != kKind) return group;
     return std::make_unique<Wrong>(std::move(group));
-  }
-};
-
-// The link from stage 1 to stage 2: Wrong tells it from the others by its messages' source stage.
-template <typename Wrong>
-class ReplaceMiddleLink : public ReplaceGroup<trainer::GroupKind::kForwardLink, Wrong> {
- public:
-  void EditRequest(protocol::Request& request, const protocol::Coordinates&) override {
-    if (request.plan.Stages() > 2) return;
-    throw protocol::BadInput("--fault", "finds no link from stage 1 to stage 2 in " + request.id,
-                             "a plan of 3 stages or more");
   }
 };
 

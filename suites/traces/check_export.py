@@ -104,7 +104,8 @@ def check_idle_time_bears_the_name_of_its_cause():
         for each in TRACE.on(rank, "time"):
             if each.category not in IDLE:
                 continue
-            assert re.match(rf"{each.category}(: .*\brank \d+.*)?$", each.name), each.name
+            cause = r"rank \d+: .+|link from rank \d+ to rank \d+|.+ of .+, group of rank \d+"
+            assert re.match(rf"{each.category}(: ({cause}))?$", each.name), each.name
             assert each.args["in"], each.name
             named[each.category] += 1
             if each.category == "straggler":

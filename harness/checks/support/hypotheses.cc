@@ -169,20 +169,32 @@ std::int64_t StageBehindLink(const Replay& replay, const std::vector<Observed>& 
   return -1;
 }
 
-// The prediction of the table that leaves least of a difference, where that is noise. `residual`: what one leaves,
-// nothing where it says nothing of what is to be explained.
-std::optional<Explanation> Best(const Replay& replay, const std::string& of_what, double difference,
-                                double typical_noise, bool one_number,
-                                const std::function<std::optional<double>(const Prediction&)>& residual,
-                                const std::function<std::int64_t(const Prediction&)>& stage_behind_link) {
+// What a prediction leaves: of the loss where one is given, otherwise of the gradients. Nothing where it doesn't say.
+std::optional<double> Left(const Replay& replay, const std::vector<Observed>& gradients, std::optional<double> loss,
+                           const Prediction& prediction) {
+  if (loss) {
+    if (!prediction.loss) return std::nullopt;
+    return std::fabs(*loss - *prediction.loss) / std::fabs(replay.whole().loss);
+  }
+  if (prediction.gradients.empty() || prediction.of_a_link) return std::nullopt;  // these don't hold for all stages
+  return Residual(replay, gradients, prediction.gradients);
+}
+
+// The prediction of the table that leaves least of the difference, where that is noise.
+std::optional<Explanation> Best(const Replay& replay, const std::vector<Observed>& gradients,
+                                std::optional<double> loss, double typical_noise) {
+  Prediction right;
+  right.loss = replay.whole().loss;
+  right.gradients = replay.whole().gradients;
+  const double difference = *Left(replay, gradients, loss, right);
   std::optional<Explanation> best;
   std::set<std::string> also;
   std::vector<Hypothesis> table = AccumulationHypotheses();
   for (Hypothesis& h : ModelHypotheses()) table.push_back(std::move(h));
   for (const Hypothesis& h : table) {
     for (const Prediction& p : h.predict(replay)) {
-      const std::optional<double> left = residual(p);
-      if (!left || !Explains(*left, difference, typical_noise, one_number)) continue;
+      const std::optional<double> left = Left(replay, gradients, loss, p);
+      if (!left || !Explains(*left, difference, typical_noise, loss.has_value())) continue;
       if (best && !(*left < best->residual - 1e-3 * difference)) {
         if (*left <= best->residual + 1e-3 * difference) also.insert(h.name);  // the figures can't tell them apart
         continue;
@@ -190,7 +202,7 @@ std::optional<Explanation> Best(const Replay& replay, const std::string& of_what
       also.clear();
       best = Explanation{h.name, h.phase, h.words, p.data, p.micro_batch, -1, *left};
       if (p.of_a_link) {
-        best->stage = stage_behind_link(p);
+        best->stage = StageBehindLink(replay, gradients, p.gradients, typical_noise);
         best->words += best->stage < 0
                            ? " on a link between stages"
                            : fmt::format(" on the link from stage {} to stage {}", best->stage - 1, best->stage);
@@ -202,7 +214,7 @@ std::optional<Explanation> Best(const Replay& replay, const std::string& of_what
   also.erase(best->name);
   if (!also.empty()) best->words += fmt::format(" (the same figures fit {})", fmt::join(also, ", "));
   best->words += fmt::format("; this leaves {} of a difference of {}, relative to the right {}", Figure(best->residual),
-                             Figure(difference), of_what);
+                             Figure(difference), loss ? "loss" : "gradients");
   return best;
 }
 
@@ -292,23 +304,12 @@ std::vector<Hypothesis> AccumulationHypotheses() {
 
 std::optional<Explanation> Explain(const Replay& replay, const std::vector<Observed>& gradients, double typical_noise) {
   if (gradients.empty()) return std::nullopt;
-  const auto residual = [&](const Prediction& p) -> std::optional<double> {
-    if (p.gradients.empty() || p.of_a_link) return std::nullopt;  // of a link, they don't hold for all stages
-    return Residual(replay, gradients, p.gradients);
-  };
-  const double difference = Residual(replay, gradients, replay.whole().gradients);
-  return Best(replay, "gradients", difference, typical_noise, false, residual, [](const Prediction&) { return -1; });
+  return Best(replay, gradients, std::nullopt, typical_noise);
 }
 
 std::optional<Explanation> ExplainLoss(const Replay& replay, double loss, const std::vector<Observed>& gradients,
                                        double typical_noise) {
-  const double right = std::fabs(replay.whole().loss), difference = std::fabs(loss - replay.whole().loss) / right;
-  const auto residual = [&](const Prediction& p) -> std::optional<double> {
-    if (!p.loss) return std::nullopt;
-    return std::fabs(loss - *p.loss) / right;
-  };
-  return Best(replay, "loss", difference, typical_noise, true, residual,
-              [&](const Prediction& p) { return StageBehindLink(replay, gradients, p.gradients, typical_noise); });
+  return Best(replay, gradients, loss, typical_noise);
 }
 
 }  // namespace lockstep::checks

@@ -4,7 +4,7 @@
 // A hypothesis is a row: name, phase, words and a predictor over Replay. A predictor may give several predictions (one
 // for each replica or micro-batch that could be the culprit). Explain() takes the one that leaves least of the
 // difference and names it only when what it leaves is noise (tolerance.h: Explains). To add one: a row in hypotheses.cc
-// (how micro- batches are added up) or in model_hypotheses.cc (what the model computes).
+// (how micro-batches are added up) or in model_hypotheses.cc (what the model computes).
 #pragma once
 
 #include <functional>

@@ -317,7 +317,7 @@ std::optional<Explanation> NoiseRatio::Cause(std::int64_t s, const StepValues& c
   return found;
 }
 
-// The first rank of the replica that it accuses; of a link the one that it leads to.
+// The first rank of the replica that it accuses; of a link the one that it leads to. -1: none computes that.
 std::int64_t NoiseRatio::RankOf(const Explanation& cause) const {
   const protocol::Request& request = run_.request();
   if (cause.stage < 0) return request.plan.RankOf({cause.data, 0, 0});

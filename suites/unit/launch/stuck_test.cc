@@ -314,9 +314,9 @@ TEST(Waits, TakeTheKindFromTheWordsOfARankThatGaveUp) {
   EXPECT_EQ(stuck.micro_batch, 2);
   Of(scene, 1).error =
       "rank 1: receive of 96 elements of step 3, micro-batch 3, stage 4 to 5 forward from member 2 (rank 6 of the "
-      "world) "
-      "in group 7 of 4 ranks: mismatch: expected 96 elements of step 3, micro-batch 3, stage 4 to 5 forward, got 48 "
-      "elements of step 3, micro-batch 3, stage 4 to 5 forward";
+      "world) in group 7 of 4 ranks: mismatch: expected 96 elements of step 3, micro-batch 3, stage 4 to 5 forward, "
+      "got "
+      "48 elements of step 3, micro-batch 3, stage 4 to 5 forward";
   const Stuck ahead = Found(scene);  // of those that were asked for, the one that came
   EXPECT_EQ(ahead.micro_batch, 3);
   EXPECT_EQ(ahead.stage, 5);

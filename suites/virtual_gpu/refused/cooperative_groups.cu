@@ -1,5 +1,4 @@
-// Refused: cooperative_groups. has not been declared|undeclared identifier .cooperative_groups|cooperative_groups\.h:
-// No such file|cooperative_groups\.h. file not found
+// Refused: cooperative_groups. has not been declared|identifier .cooperative_groups|groups\.h.*(No such|not found)
 #include <cooperative_groups.h>
 #include <cuda_runtime.h>
 
